@@ -8,6 +8,8 @@ MAX_ATTRIBUTES = 64
 MAX_TEXT_BYTES = 128
 MAX_HELP_BYTES = 512
 SPOOL_EPOCH_BYTES = 16
+MAX_PROCESSES = 30
+MAX_COMMAND_BYTES = 256
 # A sample outside [now - MAX_AGE_S, now + MAX_AHEAD_S] by the hub's clock is refused.
 MAX_AGE_S = 7 * 24 * 3600
 MAX_AHEAD_S = 5 * 60

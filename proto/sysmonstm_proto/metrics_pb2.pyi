@@ -88,24 +88,44 @@ class MetricsRequest(_message.Message):
     HELLO_FIELD_NUMBER: _builtins.int
     LAYOUT_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
+    LIVE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
     def layout(self) -> Global___Layout: ...
     @_builtins.property
     def samples(self) -> Global___SampleBatch: ...
+    @_builtins.property
+    def live(self) -> Global___Sample:
+        """A sample to be shown now and stored later: sent when the newest tick
+        cannot travel in order yet, because the window is full or a backlog goes
+        first. It comes again in `samples` with the same number. At most one a
+        tick; neither acknowledged nor refused.
+        """
+
+    @_builtins.property
+    def account(self) -> Global___Account: ...
+    @_builtins.property
+    def processes(self) -> Global___ProcessSnapshot:
+        """Neither acknowledged nor refused."""
+
     def __init__(
         self,
         *,
         hello: Global___Hello | None = ...,
         layout: Global___Layout | None = ...,
         samples: Global___SampleBatch | None = ...,
+        live: Global___Sample | None = ...,
+        account: Global___Account | None = ...,
+        processes: Global___ProcessSnapshot | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "hello", b"hello", "layout", b"layout", "samples", b"samples"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "hello", b"hello", "layout", b"layout", "live", b"live", "processes", b"processes", "samples", b"samples"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "hello", b"hello", "layout", b"layout", "samples", b"samples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "hello", b"hello", "layout", b"layout", "live", b"live", "processes", b"processes", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "layout", "samples"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "layout", "samples", "live", "account", "processes"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -169,6 +189,150 @@ class Hello(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
+
+@_typing.final
+class Account(_message.Message):
+    """What the agent knows of its samples, so that the hub can show that none is
+    missing: produced = stored + evicted + refused + still spooled. Sent after
+    Welcome, and then when it has changed, at most every 10 seconds. Counts are
+    within the spool epoch.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCED_FIELD_NUMBER: _builtins.int
+    EVICTED_FIELD_NUMBER: _builtins.int
+    OLDEST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    SPOOL_BYTES_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    produced: _builtins.int
+    """The last sequence number given."""
+    evicted: _builtins.int
+    """Samples dropped without an acknowledgement because the spool was full."""
+    oldest_sequence: _builtins.int
+    """The oldest sequence number still in the spool; 0 = the spool is empty."""
+    spool_bytes: _builtins.int
+    """Size of the spool, bytes."""
+    lost: _builtins.int
+    """Samples known to be lost with a damaged spool before this epoch."""
+    degraded: _builtins.str
+    """One sentence for people when samples are not safe on disk; empty = well."""
+    def __init__(
+        self,
+        *,
+        produced: _builtins.int = ...,
+        evicted: _builtins.int = ...,
+        oldest_sequence: _builtins.int = ...,
+        spool_bytes: _builtins.int = ...,
+        lost: _builtins.int = ...,
+        degraded: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "evicted", b"evicted", "lost", b"lost", "oldest_sequence", b"oldest_sequence", "produced", b"produced", "spool_bytes", b"spool_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Account: _TypeAlias = Account  # noqa: Y015
+
+@_typing.final
+class ProcessSnapshot(_message.Message):
+    """Which processes used the most, by processor, memory and I/O. Answers
+    ProcessesAsked, or comes unasked after a sharp rise, at most once a minute.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    TAKEN_UNIX_MS_FIELD_NUMBER: _builtins.int
+    SPAN_MS_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    request: _builtins.int
+    """Of ProcessesAsked; 0 = unasked."""
+    taken_unix_ms: _builtins.int
+    """By the agent's clock, Unix milliseconds; 0 = there is no snapshot."""
+    span_ms: _builtins.int
+    """Over how long what is a rate was measured, up to that moment, milliseconds."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProcessEntry]:
+        """At most 30, in no order."""
+
+    def __init__(
+        self,
+        *,
+        request: _builtins.int = ...,
+        taken_unix_ms: _builtins.int = ...,
+        span_ms: _builtins.int = ...,
+        entries: _abc.Iterable[Global___ProcessEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "request", b"request", "span_ms", b"span_ms", "taken_unix_ms", b"taken_unix_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessSnapshot: _TypeAlias = ProcessSnapshot  # noqa: Y015
+
+@_typing.final
+class ProcessEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    STARTED_UNIX_MS_FIELD_NUMBER: _builtins.int
+    CPU_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    MEMORY_FIELD_NUMBER: _builtins.int
+    READ_BYTES_PER_S_FIELD_NUMBER: _builtins.int
+    WRITE_BYTES_PER_S_FIELD_NUMBER: _builtins.int
+    pid: _builtins.int
+    name: _builtins.str
+    """Of the program, as the kernel knows it: "postgres"."""
+    user: _builtins.str
+    """The user's name, or number where it has none."""
+    command: _builtins.str
+    """With its arguments, secrets masked, at most 256 bytes; may be empty."""
+    started_unix_ms: _builtins.int
+    """When it was started, Unix milliseconds; 0 = unknown."""
+    cpu: _builtins.float
+    """Processor time per time: 1 = one core, all the time."""
+    memory_bytes: _builtins.int
+    """Resident memory, and its share of the machine's (0-1)."""
+    memory: _builtins.float
+    read_bytes_per_s: _builtins.float
+    """To and from block devices, bytes per second; absent = the agent may not know."""
+    write_bytes_per_s: _builtins.float
+    def __init__(
+        self,
+        *,
+        pid: _builtins.int = ...,
+        name: _builtins.str = ...,
+        user: _builtins.str = ...,
+        command: _builtins.str = ...,
+        started_unix_ms: _builtins.int = ...,
+        cpu: _builtins.float = ...,
+        memory_bytes: _builtins.int = ...,
+        memory: _builtins.float = ...,
+        read_bytes_per_s: _builtins.float | None = ...,
+        write_bytes_per_s: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_read_bytes_per_s", b"_read_bytes_per_s", "_write_bytes_per_s", b"_write_bytes_per_s", "read_bytes_per_s", b"read_bytes_per_s", "write_bytes_per_s", b"write_bytes_per_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_read_bytes_per_s", b"_read_bytes_per_s", "_write_bytes_per_s", b"_write_bytes_per_s", "command", b"command", "cpu", b"cpu", "memory", b"memory", "memory_bytes", b"memory_bytes", "name", b"name", "pid", b"pid", "read_bytes_per_s", b"read_bytes_per_s", "started_unix_ms", b"started_unix_ms", "user", b"user", "write_bytes_per_s", b"write_bytes_per_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__read_bytes_per_s: _TypeAlias = _typing.Literal["read_bytes_per_s"]  # noqa: Y015
+    _WhichOneofArgType__read_bytes_per_s: _TypeAlias = _typing.Literal["_read_bytes_per_s", b"_read_bytes_per_s"]  # noqa: Y015
+    _WhichOneofReturnType__write_bytes_per_s: _TypeAlias = _typing.Literal["write_bytes_per_s"]  # noqa: Y015
+    _WhichOneofArgType__write_bytes_per_s: _TypeAlias = _typing.Literal["_write_bytes_per_s", b"_write_bytes_per_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__read_bytes_per_s) -> _WhichOneofReturnType__read_bytes_per_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__write_bytes_per_s) -> _WhichOneofReturnType__write_bytes_per_s | None: ...
+
+Global___ProcessEntry: _TypeAlias = ProcessEntry  # noqa: Y015
 
 @_typing.final
 class Metric(_message.Message):
@@ -349,6 +513,7 @@ class StreamAck(_message.Message):
     ACK_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
     RECONNECT_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
@@ -357,6 +522,8 @@ class StreamAck(_message.Message):
     def refusal(self) -> Global___Refusal: ...
     @_builtins.property
     def reconnect(self) -> Global___Reconnect: ...
+    @_builtins.property
+    def ask(self) -> Global___ProcessesAsked: ...
     def __init__(
         self,
         *,
@@ -364,12 +531,13 @@ class StreamAck(_message.Message):
         ack: Global___Ack | None = ...,
         refusal: Global___Refusal | None = ...,
         reconnect: Global___Reconnect | None = ...,
+        ask: Global___ProcessesAsked | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "body", b"body", "reconnect", b"reconnect", "refusal", b"refusal", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "ask", b"ask", "body", b"body", "reconnect", b"reconnect", "refusal", b"refusal", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "body", b"body", "reconnect", b"reconnect", "refusal", b"refusal", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "ask", b"ask", "body", b"body", "reconnect", b"reconnect", "refusal", b"refusal", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "ack", "refusal", "reconnect"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "ack", "refusal", "reconnect", "ask"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -480,6 +648,38 @@ class Reconnect(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Reconnect: _TypeAlias = Reconnect  # noqa: Y015
+
+@_typing.final
+class ProcessesAsked(_message.Message):
+    """Asks for the snapshot that says most about a moment. Always answered, if only
+    with an empty one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    AROUND_UNIX_MS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    request: _builtins.int
+    """Comes back in the answer; never 0."""
+    around_unix_ms: _builtins.int
+    """By the agent's clock, Unix milliseconds."""
+    limit: _builtins.int
+    """How many entries at most; 0 = 30."""
+    def __init__(
+        self,
+        *,
+        request: _builtins.int = ...,
+        around_unix_ms: _builtins.int = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["around_unix_ms", b"around_unix_ms", "limit", b"limit", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessesAsked: _TypeAlias = ProcessesAsked  # noqa: Y015
 
 @_typing.final
 class CurrentStateRequest(_message.Message):
