@@ -1,0 +1,78 @@
+"""What every test has: coroutines run, one connection, a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+
+import pytest
+from asgiref.sync import async_to_sync
+from playwright.sync_api import Browser, sync_playwright
+from pytest_django import DjangoDbBlocker
+
+from hub.testing.services import chromium_path
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `async def` tests.
+
+    Through asgiref, and not through an event loop of the test's own, so that the
+    ORM stays in the test's thread: on the connection whose transaction is rolled
+    back.
+    """
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    wanted = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in wanted}
+    async_to_sync(pyfuncitem.obj)(**arguments)
+    return True
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Name the guilty at once: Django refuses its ORM beside a running loop."""
+    if item.get_closest_marker("browser"):
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    pytest.fail(
+        "An event loop of an earlier test still runs in this thread: a Playwright "
+        "must end with its module, not with the session."
+    )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; it ends with the module, see pytest_runtest_setup."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=chromium_path())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(autouse=True)
+def _connection_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Channels closes connections around each message; within a test that is the
+    # connection which holds the test's transaction.
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
+    """Drop the test database even when a thread still holds a connection to it."""
+    yield
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        return
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
+        )
