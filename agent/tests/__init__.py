@@ -1,0 +1,3 @@
+"""The agent's tests; `hub` plays the other side of the wire."""
+
+from __future__ import annotations

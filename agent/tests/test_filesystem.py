@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from sysmonstm_agent.collectors.filesystem import Filesystem
+from sysmonstm_agent.files import Files
+from sysmonstm_agent.mounts import mounts
+from sysmonstm_agent.probe import MAX_SLOW, Probe
+
+from tests.conftest import Moving, Statvfs, machine, room
+from tests.test_values import now
+
+
+class Nas:
+    """A server behind one mount point, which can go away and come back."""
+
+    def __init__(self, point: str = "/mnt/nas") -> None:
+        self._point = point
+        self._answers = threading.Event()
+        self.asked = 0
+
+    def statvfs(self, point: str) -> os.statvfs_result:
+        if point.startswith(self._point):
+            self.asked += 1
+            self._answers.wait(30)
+        return room()
+
+    def come_back(self) -> None:
+        self._answers.set()
+
+
+@pytest.fixture
+def nas() -> Iterator[Nas]:
+    nas = Nas()
+    yield nas
+    nas.come_back()
+
+
+def test_room_and_inodes_of_each_real_mount(web: Moving, statvfs: Statvfs) -> None:
+    readings = now(Filesystem(web, statvfs=statvfs))
+
+    assert {k: v for k, v in readings.items() if "{/" in k and "nas" in k} == {
+        "sysmonstm.agent.filesystem.unresponsive{/mnt/nas}": 0,
+        "system.filesystem.usage{/mnt/nas,nas.example:/export,nfs4,used}": 500 * 4096,
+        "system.filesystem.usage{/mnt/nas,nas.example:/export,nfs4,free}": 400 * 4096,
+        "system.filesystem.utilization{/mnt/nas,nas.example:/export,nfs4}": 5 / 9,
+        "system.filesystem.inode.utilization{/mnt/nas}": 0.25,
+    }
+
+
+def test_pseudo_file_systems_and_second_mounts_are_left_out() -> None:
+    text = machine("web").proc("self/mountinfo")
+
+    assert [(mount.point, mount.device, mount.type) for mount in mounts(text)] == [
+        ("/", "/dev/sda1", "ext4"),
+        ("/mnt/my disk", "/dev/nvme0n1p1", "xfs"),
+        ("/mnt/nas", "nas.example:/export", "nfs4"),
+        ("/home/private", "me@there:/", "fuse.sshfs"),
+    ]
+
+
+def test_a_container_shows_its_root_and_its_volumes() -> None:
+    text = machine("old").proc("self/mountinfo")
+
+    assert [mount.point for mount in mounts(text)] == ["/", "/data"]
+
+
+def test_what_is_mounted_over_something_hides_it() -> None:
+    text = "1 0 8:1 / /m rw - ext4 /dev/a rw\n2 1 8:2 / /m rw - xfs /dev/b rw\n"
+
+    assert [mount.device for mount in mounts(text)] == ["/dev/b"]
+
+
+def test_file_systems_without_inodes_have_no_share_of_them(web: Moving) -> None:
+    readings = now(Filesystem(web, statvfs=lambda point: room(files=0, files_free=0)))
+
+    assert not [name for name in readings if "inode" in name]
+
+
+def test_a_private_mount_is_left_out(web: Moving) -> None:
+    def statvfs(point: str) -> os.statvfs_result:
+        if point == "/home/private":
+            raise PermissionError(13, "no", point)
+        return room()
+
+    readings = now(Filesystem(web, statvfs=statvfs))
+
+    assert not [name for name in readings if "private" in name]
+
+
+def test_a_mount_that_answers_with_an_error_is_said_to(web: Moving) -> None:
+    def statvfs(point: str) -> os.statvfs_result:
+        if point == "/mnt/nas":
+            raise OSError(116, "stale file handle", point)
+        return room()
+
+    readings = now(Filesystem(web, statvfs=statvfs))
+
+    assert readings["sysmonstm.agent.filesystem.unresponsive{/mnt/nas}"] == 1
+    assert readings["sysmonstm.agent.filesystem.unresponsive{/}"] == 0
+
+
+def test_a_hung_mount_delays_no_tick_and_hides_no_other(web: Moving, nas: Nas) -> None:
+    filesystem = Filesystem(web, statvfs=nas.statvfs, deadline_s=0.05)
+    started = time.monotonic()
+
+    ticks = [now(filesystem) for _ in range(20)]
+
+    # One deadline, for finding out; 20 would be a second.
+    assert time.monotonic() - started < 0.9
+    assert nas.asked == 1
+    for readings in ticks:
+        assert readings["sysmonstm.agent.filesystem.unresponsive{/mnt/nas}"] == 1
+        assert readings["sysmonstm.agent.filesystem.unresponsive{/home/private}"] == 0
+        assert readings["system.filesystem.inode.utilization{/home/private}"] == 0.25
+        assert math.isnan(readings["system.filesystem.inode.utilization{/mnt/nas}"])
+
+
+def test_a_mount_that_comes_back_is_read_again(web: Moving, nas: Nas) -> None:
+    filesystem = Filesystem(web, statvfs=nas.statvfs, deadline_s=0.05)
+    now(filesystem)
+
+    nas.come_back()
+
+    unresponsive = "sysmonstm.agent.filesystem.unresponsive{/mnt/nas}"
+    until = time.monotonic() + 5
+    while (readings := now(filesystem))[unresponsive] and time.monotonic() < until:
+        time.sleep(0.01)
+    assert readings["system.filesystem.inode.utilization{/mnt/nas}"] == 0.25
+
+
+def test_hung_mounts_take_no_more_threads_than_allowed() -> None:
+    nas = Nas("/")
+    probe = Probe(nas.statvfs, deadline_s=0.001)
+    before = threading.active_count()
+
+    answers = probe.ask([f"/mnt/{number}" for number in range(50)])
+
+    assert answers == {}
+    assert threading.active_count() - before == MAX_SLOW
+    nas.come_back()
+
+
+def test_a_mount_that_was_taken_away_frees_its_thread() -> None:
+    nas = Nas()
+    probe = Probe(nas.statvfs, deadline_s=0.001)
+    before = threading.active_count()
+    probe.ask(["/mnt/nas"])
+
+    probe.ask([])
+    nas.come_back()
+
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def test_this_machine_has_a_root() -> None:
+    assert "sysmonstm.agent.filesystem.unresponsive{/}" in now(Filesystem(Files()))

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pytest
+from sysmonstm_agent.collector import NoData
+from sysmonstm_agent.metric import Metric, Reading
+from sysmonstm_agent.sampler import Sampler
+
+HEAT = Metric("system.temperature", "Cel", "How hot it is.")
+NOISE = Metric("system.noise", "dB", "How loud it is.")
+
+
+class Oven:
+    """Hot, and the worst collector there can be when told to be."""
+
+    name = "oven"
+    metrics: tuple[Metric, ...] = (HEAT,)
+
+    def __init__(self) -> None:
+        self.trouble: Exception | None = None
+
+    def collect(self, now_s: float) -> Iterator[Reading]:
+        yield Reading(HEAT, 180, {"sensor": "top"})
+        if self.trouble:
+            raise self.trouble
+        yield Reading(HEAT, 200, {"sensor": "bottom"})
+
+
+class Fan:
+    name = "fan"
+    metrics: tuple[Metric, ...] = (NOISE,)
+
+    def collect(self, now_s: float) -> Iterator[Reading]:
+        yield Reading(NOISE, 40)
+
+
+def measured(sampler: Sampler) -> dict[str, float]:
+    return {
+        ".".join([metric.name.rpartition(".")[2], *attributes.values()]): value
+        for metric, value, attributes in sampler.readings()
+        if not metric.name.endswith("duration")
+    }
+
+
+def test_a_failing_collector_keeps_its_series_and_stops_no_other() -> None:
+    oven = Oven()
+    sampler = Sampler([oven, Fan()])
+    before = measured(sampler)
+
+    oven.trouble = ZeroDivisionError("a bug")
+    after = measured(sampler)
+
+    assert before == {
+        "success.oven": 1,
+        "success.fan": 1,
+        "temperature.top": 180,
+        "temperature.bottom": 200,
+        "noise": 40,
+    }
+    assert after.keys() == before.keys()
+    assert (after["success.oven"], after["success.fan"], after["noise"]) == (0, 1, 40)
+    # Half of a collector's readings are none.
+    assert math.isnan(after["temperature.top"])
+    assert math.isnan(after["temperature.bottom"])
+
+
+def test_a_failure_leaves_the_layout_as_it_is() -> None:
+    oven = Oven()
+    sampler = Sampler([oven, Fan()])
+    before = sampler.sample()
+
+    oven.trouble = OSError(5, "Input/output error")
+
+    assert sampler.sample().layout is before.layout
+
+
+def test_a_failure_is_logged_once_and_so_is_its_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    oven = Oven()
+    sampler = Sampler([oven])
+
+    oven.trouble = RuntimeError("broken")
+    for _ in range(3):
+        sampler.readings()
+    oven.trouble = None
+    for _ in range(3):
+        sampler.readings()
+
+    events = [record.message for record in caplog.records]
+    assert events == ["collector.failed", "collector.recovered"]
+    assert "broken" in caplog.text
+
+
+def test_a_machine_without_it_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    oven = Oven()
+    sampler = Sampler([oven])
+    sampler.readings()
+
+    oven.trouble = NoData("no oven")
+
+    assert measured(sampler) == {"success.oven": 1}
+    assert not caplog.records
+
+
+def test_each_collector_is_timed() -> None:
+    times = iter([10.0, 10.5, 20.0, 20.25])
+    sampler = Sampler([Oven(), Fan()], clock=lambda: next(times))
+
+    durations = {
+        reading.attributes["collector"]: reading.value
+        for reading in sampler.readings()
+        if reading.metric.name == "sysmonstm.agent.collector.duration"
+    }
+
+    assert durations == {"oven": 0.5, "fan": 0.25}
+
+
+def test_a_sample_has_the_time_of_the_wall() -> None:
+    sampler = Sampler([Fan()], wall=lambda: 1_700_000_000.5)
+
+    assert sampler.sample().time_unix_ms == 1_700_000_000_500
