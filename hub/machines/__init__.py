@@ -1,0 +1,1 @@
+"""The machines themselves: registry and presence."""

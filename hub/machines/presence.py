@@ -1,0 +1,33 @@
+"""Is a machine there? Judged by the hub's clock alone.
+
+A page counts on between two frames, so it is given the same four numbers.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+# Two lost ticks are no news; the floors keep fast agents from flickering.
+ONLINE_INTERVALS = 3
+ONLINE_FLOOR_S = 15.0
+STALE_INTERVALS = 12
+STALE_FLOOR_S = 60.0
+
+
+class Presence(StrEnum):
+    ONLINE = "online"
+    STALE = "stale"
+    OFFLINE = "offline"
+    NEVER = "never"
+
+
+def presence(*, seen_ms: int | None, now_ms: int, interval_s: float) -> Presence:
+    """Judge a machine by when the hub last received a sample from it."""
+    if seen_ms is None:
+        return Presence.NEVER
+    age_s = (now_ms - seen_ms) / 1000
+    if age_s <= max(ONLINE_INTERVALS * interval_s, ONLINE_FLOOR_S):
+        return Presence.ONLINE
+    if age_s <= max(STALE_INTERVALS * interval_s, STALE_FLOOR_S):
+        return Presence.STALE
+    return Presence.OFFLINE

@@ -1,0 +1,1 @@
+"""Who may look: the owner, sign-in links, API tokens."""
