@@ -1,0 +1,207 @@
+"""Stretches of time whose samples came late, and why others are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import numpy as np
+from django.db import transaction
+
+from hub.machines.models import Machine
+from hub.storage import away
+from hub.storage.bulk import fetch, times
+from hub.storage.database import guard
+from hub.storage.models import Backfill
+from hub.storage.tiers import TIERS, from_ms, watermarks
+
+# A spool is sent in many batches: what comes within this belongs to one stretch.
+SAME = timedelta(minutes=10)
+# Between two late samples of one stretch there may be a pause of this length.
+JOINED = timedelta(minutes=2)
+
+# A machine that misses a tick or two is no gap.
+MISSED_TICKS = 3
+SHORTEST_GAP_S = 15.0
+MAX_GAPS = 500
+
+Why = Literal["no agent", "hub away"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Samples of one machine that came late, [start, end] by their own time."""
+
+    machine: int
+    start: datetime
+    end: datetime
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A machine's time without samples, [start, end)."""
+
+    start: datetime
+    end: datetime
+    why: Why
+
+
+def note(stretches: Sequence[Stretch]) -> None:
+    """Keep stretches, joined with what is kept already. Raises DatabaseDown.
+
+    Four statements for however many machines.
+    """
+    with guard(), transaction.atomic():
+        known = set(
+            Machine.objects.filter(pk__in={one.machine for one in stretches})
+            .order_by("pk")
+            .select_for_update(no_key=True)
+            .values_list("pk", flat=True)
+        )
+        # Others were removed meanwhile.
+        new = [one for one in stretches if one.machine in known]
+        if not new:
+            return
+        kept = Backfill.objects.select_for_update().filter(
+            machine__in=known,
+            received__gte=min(one.received for one in new) - SAME,
+        )
+        kept_now = [
+            (row.pk, Stretch(row.machine_id, row.start, row.end, row.received))
+            for row in kept
+        ]
+        joined, replaced = join(new, kept_now)
+        Backfill.objects.filter(pk__in=replaced).delete()
+        Backfill.objects.bulk_create(
+            Backfill(
+                machine_id=s.machine, start=s.start, end=s.end, received=s.received
+            )
+            for s in joined
+        )
+
+
+def backfills(machine: Machine, start: datetime, end: datetime) -> list[Stretch]:
+    """Return the backfilled stretches that touch [start, end), ascending."""
+    with guard():
+        rows = list(
+            Backfill.objects.filter(machine=machine, end__gte=start, start__lt=end)
+            .order_by("start")
+            .values_list("machine_id", "start", "end", "received")
+        )
+    return [Stretch(*row) for row in rows]
+
+
+def gaps(machine: Machine, start: datetime, end: datetime) -> list[Gap]:
+    """Return when the machine has no samples in [start, end), and why, ascending.
+
+    Read from the finest tier that still has each moment. At most MAX_GAPS, the
+    newest. Raises DatabaseDown.
+    """
+    start = max(start, machine.first_seen)
+    if start >= end:
+        return []
+    with guard():
+        holes = _holes(machine, start, end)
+        absences = away.between(start, end)
+    return [gap for hole in holes[-MAX_GAPS:] for gap in explain(*hole, absences)]
+
+
+def explain(
+    start: datetime, end: datetime, absences: Sequence[tuple[datetime, datetime]]
+) -> list[Gap]:
+    """Cut a hole where the hub went away or came back. Pure.
+
+    `absences` are ascending and do not overlap.
+    """
+    found: list[Gap] = []
+    at = start
+    for left, came in absences:
+        left, came = max(left, at), min(came, end)
+        if left >= came:
+            continue
+        if left > at:
+            found.append(Gap(at, left, "no agent"))
+        found.append(Gap(left, came, "hub away"))
+        at = came
+    if at < end:
+        found.append(Gap(at, end, "no agent"))
+    return found
+
+
+def expire(before: datetime) -> int:
+    """Forget what is older than every tier; return how many rows went."""
+    deleted, _ = Backfill.objects.filter(end__lt=before).delete()
+    return deleted + away.expire(before)
+
+
+def join(
+    new: Iterable[Stretch], kept: Sequence[tuple[int, Stretch]]
+) -> tuple[list[Stretch], list[int]]:
+    """Join stretches with those that they touch; return them and whom they replace.
+
+    Pure. `kept` has a key beside each; only those that were touched are replaced.
+    """
+    joined: list[Stretch] = []
+    replaced: list[int] = []
+    left: dict[int, list[tuple[int, Stretch]]] = {}
+    for key, old in kept:
+        left.setdefault(old.machine, []).append((key, old))
+    for stretch in sorted(new, key=lambda one: (one.machine, one.start)):
+        own = left.get(stretch.machine, [])
+        touched = [(key, old) for key, old in own if _touch(stretch, old)]
+        left[stretch.machine] = [pair for pair in own if pair not in touched]
+        replaced += [key for key, _ in touched]
+        whole = [stretch, *(old for _, old in touched)]
+        if joined and _touch(joined[-1], stretch):
+            whole.append(joined.pop())
+        joined.append(
+            Stretch(
+                stretch.machine,
+                min(one.start for one in whole),
+                max(one.end for one in whole),
+                max(one.received for one in whole),
+            )
+        )
+    return joined, replaced
+
+
+def _touch(one: Stretch, other: Stretch) -> bool:
+    return (
+        one.machine == other.machine
+        and one.start <= other.end + JOINED
+        and other.start <= one.end + JOINED
+        and abs(one.received - other.received) <= SAME
+    )
+
+
+def _holes(
+    machine: Machine, start: datetime, end: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Return the stretches of [start, end) without a row."""
+    moments, widths = [], []
+    since = watermarks()
+    until = end
+    for tier in TIERS:
+        first = since[tier.name].since
+        begin = max(start, first) if first else start
+        if begin >= until:
+            continue
+        found = fetch(
+            f"SELECT time FROM {tier.table}"
+            " WHERE machine_id = %s AND time >= %s AND time < %s ORDER BY time",
+            [machine.pk, begin, until],
+        )
+        moments.append(times([row[0] for row in found]))
+        widths.append(np.full(len(found), tier.width_ms))
+        until = begin
+    at = np.concatenate(moments) if moments else np.empty(0, np.int64)
+    width = np.concatenate(widths) if widths else np.empty(0, np.int64)
+    order = np.argsort(at)
+    begins = np.append(at[order], round(end.timestamp() * 1000))
+    ends = np.insert((at + width)[order], 0, round(start.timestamp() * 1000))
+    allowed_ms = 1000 * max(MISSED_TICKS * machine.interval_s, SHORTEST_GAP_S)
+    found_at = np.flatnonzero(begins - ends > allowed_ms).tolist()
+    return [(from_ms(int(ends[n])), from_ms(int(begins[n]))) for n in found_at]

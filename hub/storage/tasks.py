@@ -1,0 +1,50 @@
+"""Periodic work of the storage; when it runs is said in hub/celery.py."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from celery import shared_task
+from django.utils import timezone
+
+from hub.log import get_logger
+from hub.storage import chunks, expire, rollup, tiers
+from hub.storage.archive import ArchiveFailed
+from hub.storage.database import DatabaseDown
+
+log = get_logger(__name__)
+
+
+@shared_task
+def roll_up() -> None:
+    """Bring minutes and hours up to now."""
+    try:
+        done = rollup.roll_up(timezone.now())
+    except DatabaseDown as down:
+        # The next run takes what this one left.
+        log.warning("rollup.stopped", error=str(down))
+    else:
+        log.debug("rollup.done", **asdict(done))
+
+
+@shared_task
+def expire_tiers() -> None:
+    """Delete rows whose time is over."""
+    for tier in tiers.TIERS:
+        try:
+            gone = expire.expire(tier, timezone.now())
+        except DatabaseDown as down:
+            log.warning("expire.stopped", tier=tier.name, error=str(down))
+        except ArchiveFailed as failed:
+            log.error("archive.failed", error=str(failed))
+        else:
+            log.info("expire.done", tier=tier.name, count=gone)
+
+
+@shared_task
+def tend_chunks() -> None:
+    """Keep TimescaleDB's chunks ready, small and known to the planner."""
+    try:
+        chunks.tend(timezone.now())
+    except DatabaseDown as down:
+        log.warning("chunks.not_tended", error=str(down))
