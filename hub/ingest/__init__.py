@@ -1,0 +1,1 @@
+"""The wire becomes batches, batches become durable, then acknowledged."""

@@ -1,0 +1,128 @@
+"""Hello and Welcome: which machine it is, and from where its agent goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+from sysmonstm_proto import metrics_pb2 as pb
+from sysmonstm_proto.limits import DEFAULT_WINDOW
+
+from hub.events.event import MACHINES_CHANGED, Event
+from hub.ingest import hello, rivals
+from hub.ingest.acquaintances import Acquaintance, Acquaintances
+from hub.ingest.announce import Announcer
+from hub.ingest.caller import Caller
+from hub.ingest.decode import Source
+from hub.ingest.lookups import Lookups
+from hub.ingest.stream import Stream
+from hub.ingest.streams import Streams
+from hub.log import get_logger
+from hub.machines import registry
+from hub.machines.models import Machine
+from hub.machines.registry import Arrival
+from hub.storage import raw
+from hub.storage.database import DatabaseDown
+
+log = get_logger(__name__)
+
+# A sample is late when it comes so much after its time: some ticks were missed.
+LATE_TICKS = 3
+LATE_MS = 30_000
+
+# Beyond this it is no clock but a mistake; it fits every database.
+MAX_SKEW_MS = 2**53
+
+
+class Greeter:
+    """Welcomes streams: by the database, or from memory while that is away."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        announcer: Announcer,
+        lookups: Lookups,
+        *,
+        is_away: Callable[[], bool],
+    ) -> None:
+        self._streams, self._announcer = streams, announcer
+        self._lookups, self._is_away = lookups, is_away
+        self._known = Acquaintances()
+        # The loop keeps only weak references to tasks.
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def welcome(
+        self, stream: Stream, said: pb.Hello, caller: Caller
+    ) -> pb.StreamAck:
+        """Make the stream its machine's own; return what to answer.
+
+        Raises BadHello, and DatabaseDown when only the database knows the machine.
+        """
+        now_ms = _now_ms()
+        arrival = hello.arrival(said, caller.machine(said.machine_id), now_ms=now_ms)
+        skew_ms = said.clock_unix_ms - now_ms if said.clock_unix_ms else 0
+        stream.clock_skew_ms = max(-MAX_SKEW_MS, min(skew_ms, MAX_SKEW_MS))
+        try:
+            cursor = await self._ask(stream, arrival, said.spool_epoch)
+        except DatabaseDown:
+            known = self._known.find(arrival.machine_id, said.spool_epoch)
+            if known is None:
+                raise
+            cursor = known.committed
+            await self._take(stream, arrival, known)
+        log.info(
+            "stream.opened",
+            machine=arrival.machine_id,
+            peer=stream.peer,
+            cursor=cursor,
+        )
+        welcome = pb.Welcome(
+            committed_sequence=cursor, clock_unix_ms=_now_ms(), window=DEFAULT_WINDOW
+        )
+        return pb.StreamAck(welcome=welcome)
+
+    def part(self, stream: Stream, machine_id: str) -> None:
+        """Remember how far the stream came."""
+        source = stream.source
+        known = Acquaintance(source.machine, source.epoch, stream.acks.committed)
+        self._known.note(machine_id, known)
+
+    async def _ask(self, stream: Stream, arrival: Arrival, epoch: bytes) -> int:
+        """Welcome by the database; return the cursor."""
+        if self._is_away():
+            raise DatabaseDown("the database does not answer")
+        machine, is_new = await self._lookups.call(registry.arrive, arrival)
+        await self._take(stream, arrival, Acquaintance(machine.pk, epoch, 0))
+        # What the stream before has queued is committed first.
+        cursor = await self._lookups.call(raw.cursor, machine.pk, epoch)
+        self._known.note(arrival.machine_id, Acquaintance(machine.pk, epoch, cursor))
+        if is_new:
+            self._spawn(self._announcer.publish(_arrived(machine)))
+        return cursor
+
+    async def _take(
+        self, stream: Stream, arrival: Arrival, known: Acquaintance
+    ) -> None:
+        # By the hub's clock: an agent whose clock is behind is not late.
+        late_ms = max(LATE_MS, round(LATE_TICKS * arrival.interval_s * 1000))
+        late_ms -= stream.clock_skew_ms
+        source = Source(known.machine, known.epoch, late_ms)
+        await self._streams.take(stream, source)
+        self._spawn(self._announcer.publish(rivals.opened(known.machine, stream.mark)))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _arrived(machine: Machine) -> Event:
+    payload = {"pk": machine.pk, "machine_id": machine.machine_id}
+    return Event(MACHINES_CHANGED, orjson.dumps(payload))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

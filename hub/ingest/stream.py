@@ -1,0 +1,88 @@
+"""One agent's stream, from Hello to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import grpc
+
+from hub.ingest.acks import Acks
+from hub.ingest.allowance import Allowance
+from hub.ingest.decode import Source
+
+# What a handler has to end by itself.
+END_S = 0.5
+
+# Snapshots of processes: an agent sends one a minute and what it was asked for. This
+# is for one that does not keep to it.
+SNAPSHOTS = 8
+SNAPSHOT_EVERY_S = 5.0
+
+NOBODY = Source(0, b"")
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class Stream:
+    """What others may do to a stream: tell it something, or end it.
+
+    Made by the task that handles it.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        handler = asyncio.current_task()
+        assert handler is not None
+        self._handler = handler
+        self.acks = Acks()
+        # Known after Hello.
+        self.source = NOBODY
+        self.clock_skew_ms = 0
+        self.snapshots = Allowance(SNAPSHOTS, SNAPSHOT_EVERY_S)
+        # Tells it from other streams of its machine, in any process.
+        self.mark = secrets.token_hex(8)
+        self.opened_s = time.monotonic()
+        # Whether every process has heard of it.
+        self.announced = False
+        # Something it sent was dropped: what follows is shown, and not stored
+        # until the agent comes back and resumes at the cursor.
+        self.lagging = False
+        # From here on nothing it sends may enter the writer's queue.
+        self.ended = False
+        # Set with `ended`, and when its handler has returned.
+        self.over = asyncio.Event()
+        self.finished = asyncio.Event()
+
+    @property
+    def machine(self) -> int:
+        """Its machine's key; 0 until Hello."""
+        return self.source.machine
+
+    @property
+    def peer(self) -> str:
+        """The other side's address without its port: "ipv4:192.0.2.7"."""
+        return str(self._context.peer()).rpartition(":")[0] or "unix"
+
+    async def end(self, code: grpc.StatusCode, sentence: str) -> None:
+        """End the call from outside its handler, whose read then raises.
+
+        Cancelling the handler is the last resort: a cancelled read leaks (grpc
+        issue 43360). It is needed where the handler waits for something else, or
+        where the status cannot leave because the agent reads nothing.
+        """
+        if self.ended:
+            return
+        self.ended = True
+        self.over.set()
+        try:
+            async with asyncio.timeout(END_S):
+                # Aborting raises in whoever calls it, too; the call may be over.
+                with suppress(grpc.aio.BaseError, asyncio.InvalidStateError):
+                    await self._context.abort(code, sentence)
+                await self.finished.wait()
+        except TimeoutError:
+            self._handler.cancel()

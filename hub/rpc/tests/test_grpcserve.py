@@ -1,0 +1,342 @@
+"""`manage.py grpcserve` as a real process: signals, ports, and sudden death."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+import psycopg
+import pytest
+
+from hub.ingest.tests import wire
+from hub.rpc.tests.agent import agent
+from hub.testing.processes import Process, running
+from hub.testing.services import postgres, redis
+
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).resolve().parents[3]
+
+Locked = Callable[[], AbstractContextManager[None]]
+
+
+class Hub(NamedTuple):
+    """An environment with a migrated database, to start `grpcserve` in."""
+
+    env: dict[str, str]
+    folder: Path
+    # Holds up every COMMIT while it is entered.
+    locked: Locked
+    # Each stored sequence, in order, as often as it is stored.
+    stored: Callable[[], list[int]]
+
+    def serving(self) -> AbstractContextManager[tuple[Process, int]]:
+        return serving(self.env, self.folder)
+
+
+@contextmanager
+def serving(env: dict[str, str], folder: Path) -> Iterator[tuple[Process, int]]:
+    """Run `grpcserve` on a free port; yield it with the port."""
+    # A log of its own for each process.
+    with running(
+        *(sys.executable, "manage.py", "grpcserve", "--port", "0"),
+        log=folder / f"grpcserve.{time.monotonic_ns()}.log",
+        env=env,
+        cwd=ROOT,
+        within_s=20,
+    ) as process:
+        line = process.wait_for_line(r"^.*grpc\.listening.*$", within_s=30)[0]
+        yield process, json.loads(line)["port"]
+
+
+STORED = "SELECT sequence FROM storage_sample ORDER BY sequence"
+
+
+def environment(folder: Path, redis_url: str, **more: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "DATA_DIR": str(folder),
+        "REDIS_URL": redis_url,
+        "DJANGO_SETTINGS_MODULE": "hub.settings",
+        **more,
+    }
+
+
+def migrate(env: dict[str, str]) -> None:
+    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(command, cwd=ROOT, env=env, check=True, timeout=100)
+
+
+@contextmanager
+def sqlite_hub(folder: Path, redis_url: str) -> Iterator[Hub]:
+    env = environment(folder, redis_url)
+    path = folder / "sysmonstm.sqlite3"
+    if not path.exists():
+        migrate(env)
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            connection.execute("ROLLBACK")
+            connection.close()
+
+    def stored() -> list[int]:
+        connection = sqlite3.connect(path)
+        rows = connection.execute(STORED).fetchall()
+        connection.close()
+        return [row[0] for row in rows]
+
+    yield Hub(env, folder, locked, stored)
+
+
+@contextmanager
+def timescale_hub(folder: Path, redis_url: str) -> Iterator[Hub]:
+    with postgres(durable=True) as url:
+        env = environment(folder, redis_url, TIMESCALE_URL=url)
+        migrate(env)
+
+        @contextmanager
+        def locked() -> Iterator[None]:
+            with psycopg.connect(url) as connection:
+                connection.execute("LOCK storage_cursor IN ACCESS EXCLUSIVE MODE")
+                yield
+                connection.rollback()
+
+        def stored() -> list[int]:
+            with psycopg.connect(url) as connection:
+                return [row[0] for row in connection.execute(STORED)]
+
+        yield Hub(env, folder, locked, stored)
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    with redis() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("migrated")
+    migrate(environment(folder, ""))
+    return folder / "sysmonstm.sqlite3"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, redis_url: str, migrated: Path) -> Iterator[Hub]:
+    shutil.copy(migrated, tmp_path)
+    with sqlite_hub(tmp_path, redis_url) as made:
+        yield made
+
+
+@pytest.fixture(params=[sqlite_hub, timescale_hub])
+def either_hub(
+    request: pytest.FixtureRequest, tmp_path: Path, redis_url: str
+) -> Iterator[Hub]:
+    with request.param(tmp_path, redis_url) as made:
+        yield made
+
+
+async def test_sigterm_commits_what_was_received_and_says_goodbye(hub: Hub) -> None:
+    with hub.serving() as (process, port):
+        async with agent(port) as web:
+            await web.hello()
+            await web.send(wire.layout("/"), wire.ticks([1], (0.5,)))
+            await web.acked(1)
+            with hub.locked():
+                await web.send(wire.ticks(range(2, 50), (0.5,)))
+                await asyncio.sleep(0.5)
+                process.send(signal.SIGTERM)
+                goodbye = await web.read()
+            await web.acked(49)
+            ended = await web.end()
+        # Not `stop`: a second signal would cut it short.
+        for _ in range(300):
+            if process.returncode is not None:
+                break
+            await asyncio.sleep(0.05)
+
+    assert goodbye.reconnect.after_ms == 1000
+    assert ended == (grpc.StatusCode.UNAVAILABLE, "The hub is restarting.")
+    assert process.returncode == 0
+    assert hub.stored() == list(range(1, 50))
+    assert "Traceback" not in process.output()
+
+
+async def test_sigterm_ends_in_time_when_the_database_does_not_answer(
+    hub: Hub,
+) -> None:
+    with hub.serving() as (process, port):
+        async with agent(port) as web:
+            await web.hello()
+            await web.send(wire.layout("/"), wire.ticks([1], (0.5,)))
+            await web.acked(1)
+            with hub.locked():
+                await web.send(wire.ticks([2], (0.5,)))
+                await asyncio.sleep(0.3)
+                began = time.monotonic()
+                code = await asyncio.to_thread(process.stop, within_s=20)
+                took_s = time.monotonic() - began
+
+    assert code == 0
+    assert took_s < 15
+    assert hub.stored() == [1]
+
+
+def test_a_second_signal_ends_at_once(hub: Hub) -> None:
+    with hub.serving() as (process, port):
+
+        async def hold() -> None:
+            async with agent(port) as web:
+                await web.hello()
+                await web.send(wire.layout("/"))
+                with hub.locked():
+                    await web.send(wire.ticks([1], (0.5,)))
+                    await asyncio.sleep(0.5)
+                    process.send(signal.SIGTERM)
+                    await asyncio.to_thread(
+                        process.wait_for_line, r"grpc\.stopping", within_s=5
+                    )
+                    began = time.monotonic()
+                    code = await asyncio.to_thread(process.stop, within_s=5)
+                    assert (code, time.monotonic() - began < 2) == (1, True)
+
+        asyncio.run(hold())
+
+    assert hub.stored() == []
+
+
+def test_a_port_in_use_is_said_in_one_sentence(hub: Hub) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused = grpcserve(hub.env, "--port", port)
+
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    lines = [line for line in refused.stderr.splitlines() if "Cannot listen" in line]
+    assert lines == [
+        f"CommandError: Cannot listen on 127.0.0.1 port {port}: another program does, "
+        "or the address is not this machine's. Set GRPC_PORT."
+    ]
+    assert "Traceback" not in refused.stderr
+
+
+def test_two_hubs_do_not_share_a_port(hub: Hub) -> None:
+    with hub.serving() as (_, port):
+        refused = grpcserve(hub.env, "--port", str(port))
+
+    assert refused.returncode == 1
+    assert "Cannot listen" in refused.stderr
+
+
+def test_a_hub_without_a_bus_between_processes_does_not_start(hub: Hub) -> None:
+    refused = grpcserve({**hub.env, "REDIS_URL": ""}, "--port", "0")
+
+    assert refused.returncode == 1
+    assert "hub.E005" in refused.stderr
+
+
+def test_a_host_beyond_this_machine_needs_a_token(hub: Hub) -> None:
+    refused = grpcserve(hub.env, "--host", "0.0.0.0", "--port", "0")
+
+    assert refused.returncode == 1
+    assert "hub.E001" in refused.stderr
+
+
+def grpcserve(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "grpcserve", *arguments],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+async def test_a_kill_before_the_commit_loses_and_repeats_nothing(
+    either_hub: Hub,
+) -> None:
+    hub = either_hub
+    spool = {n: wire.ticks([n], (0.5,)) for n in range(1, 41)}
+
+    with hub.serving() as (process, port):
+        async with agent(port) as web:
+            await web.hello()
+            await web.send(wire.layout("/"), *(spool[n] for n in range(1, 11)))
+            await web.acked(10)
+            with hub.locked():
+                await web.send(*(spool[n] for n in range(11, 31)))
+                # Received and in the writer's hands, not committed.
+                await asyncio.sleep(0.5)
+                await asyncio.to_thread(process.stop, by=signal.SIGKILL)
+    with hub.serving() as (_, port):
+        async with agent(port) as web:
+            welcome = await web.hello()
+            # The agent knows of 10; it sends all that it was not told of, and
+            # some that it was.
+            await web.send(wire.layout("/"), *(spool[n] for n in range(6, 41)))
+            await web.acked(40)
+
+    assert welcome.committed_sequence == 10
+    assert hub.stored() == list(range(1, 41))
+
+
+async def test_kills_at_any_moment_lose_and_repeat_nothing(hub: Hub) -> None:
+    acknowledged = 0
+
+    for moment_s in (0.0, 0.02, 0.05, 0.08):
+        with hub.serving() as (process, port):
+            async with agent(port) as web:
+                await web.hello()
+                await web.send(
+                    wire.layout("/"),
+                    *(
+                        wire.ticks([n], (0.5,))
+                        for n in range(acknowledged + 1, acknowledged + 50)
+                    ),
+                )
+                await asyncio.sleep(moment_s)
+                process.send(signal.SIGKILL)
+                acknowledged = max(acknowledged, await last_word(web.call))
+    with hub.serving() as (_, port):
+        async with agent(port) as web:
+            await web.hello()
+            await web.send(
+                wire.layout("/"),
+                wire.ticks(range(acknowledged + 1, acknowledged + 50), (0.5,)),
+            )
+            await web.acked(acknowledged + 49)
+
+    assert hub.stored() == list(range(1, acknowledged + 50))
+
+
+async def last_word(call: Any) -> int:
+    """Read to the broken end; return the highest number acknowledged."""
+    highest = 0
+    try:
+        while (message := await asyncio.wait_for(call.read(), 10)) is not grpc.aio.EOF:
+            highest = max(highest, message.ack.committed_sequence)
+    except grpc.aio.AioRpcError:
+        return highest
+    return highest
