@@ -1,0 +1,177 @@
+"""What each socket has not been told yet, and how much it may be told now.
+
+A socket keeps no states, only which machines have changed since its last frame:
+however slow its browser is, it costs a few numbers, and what it gets is newest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Set
+
+from hub.live.frames import ALERTS, CREDIT, HEARTBEAT_S, Close
+
+MAX_SOCKETS = 2000
+MAX_SOCKETS_OF_A_USER = 40
+
+# A browser that cannot draw a frame in this time shows something very old.
+MAX_ACK_S = 60.0
+# News of alerts for one frame. Beyond it the oldest go: a page that hears of one
+# reads them all again.
+MAX_NEWS = 50
+
+# Repeated or invented acknowledgements; a browser has none.
+MAX_STRAY = 100
+
+
+class TooMany(Exception):
+    """There are too many sockets, of this user or at all (temporary)."""
+
+
+class Watcher:
+    """One socket. `wake` is set whenever it may have something to do."""
+
+    def __init__(self, user: int, view: str, wanted: frozenset[str] | None) -> None:
+        self.user = user
+        self.view = view
+        # machine_ids that were asked for; None = all that may be seen.
+        self.wanted = wanted
+        self.seen: Set[int] = frozenset()
+        self.changed: set[int] = set()
+        self.gone: set[str] = set()
+        # By alert, encoded.
+        self.news: dict[int, bytes] = {}
+        # Layouts this browser knows.
+        self.layouts: set[int] = set()
+        self.urgent = False
+        self.closing: Close | None = None
+        self.wake = asyncio.Event()
+        self._sent = 0
+        self._last_sent_s = 0.0
+        # Number and time of the frames that have not been acknowledged.
+        self._outstanding: deque[tuple[int, float]] = deque()
+        self._stray = 0
+
+    def hear(self, changed: Set[int]) -> None:
+        """Note that machines have changed; those it may not see are ignored."""
+        if self.view == ALERTS:
+            return
+        if ours := self.seen & changed:
+            self.changed |= ours
+            self.wake.set()
+
+    def hear_news(self, alert: int, machine: int | None, news: bytes) -> None:
+        """Note what happened to an alert; of no machine: its machine is no more."""
+        if machine is not None and machine not in self.seen:
+            return
+        self.news.pop(alert, None)
+        self.news[alert] = news
+        if len(self.news) > MAX_NEWS:
+            del self.news[next(iter(self.news))]
+        self.wake.set()
+
+    def show_all(self) -> None:
+        if self.view != ALERTS:
+            self.changed = set(self.seen)
+
+    def see(self, pks: Set[int], gone: Iterable[str]) -> None:
+        """Replace what this socket may see; say goodbye to some."""
+        if self.view == ALERTS:
+            self.seen = pks
+            return
+        if pks is not self.seen:
+            self.changed |= pks - self.seen
+            self.changed &= pks
+            self.seen = pks
+        self.gone.update(gone)
+        if self.changed or self.gone:
+            self.wake.set()
+
+    def close(self, why: Close) -> None:
+        self.closing = self.closing or why
+        self.wake.set()
+
+    def hurry(self) -> None:
+        """Ask for a frame even though no machine has changed."""
+        self.urgent = True
+        self.wake.set()
+
+    @property
+    def may_send(self) -> bool:
+        if self.closing is not None or len(self._outstanding) >= CREDIT:
+            return False
+        return bool(self.changed or self.gone or self.news) or self.urgent
+
+    def sends(self, now_s: float) -> int:
+        """Take one credit; return the frame's number."""
+        self._sent += 1
+        self._last_sent_s = now_s
+        self._outstanding.append((self._sent, now_s))
+        self.urgent = False
+        if self.changed:
+            self.wake.set()
+        return self._sent
+
+    def acknowledged(self, number: int) -> None:
+        """Give credit back for this frame and those before it."""
+        if not self._outstanding or not (
+            self._outstanding[0][0] <= number <= self._outstanding[-1][0]
+        ):
+            self._stray += 1
+            if self._stray > MAX_STRAY:
+                self.close(Close.BAD_MESSAGE)
+            return
+        while self._outstanding and self._outstanding[0][0] <= number:
+            self._outstanding.popleft()
+        self.wake.set()
+
+    def tend(self, now_s: float) -> None:
+        """Ask for a heartbeat when it is time; give up on a browser that is gone."""
+        if self._outstanding and now_s - self._outstanding[0][1] > MAX_ACK_S:
+            self.close(Close.NO_ACK)
+        elif self._sent and now_s - self._last_sent_s >= HEARTBEAT_S:
+            self.hurry()
+
+
+class Fanout:
+    """The sockets of this process."""
+
+    def __init__(
+        self,
+        *,
+        max_sockets: int = MAX_SOCKETS,
+        max_of_a_user: int = MAX_SOCKETS_OF_A_USER,
+    ) -> None:
+        self._max_sockets, self._max_of_a_user = max_sockets, max_of_a_user
+        self._watchers: set[Watcher] = set()
+        self._of_user: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    def __iter__(self) -> Iterator[Watcher]:
+        return iter(tuple(self._watchers))
+
+    def add(self, watcher: Watcher) -> None:
+        """Let a socket in. Raises TooMany."""
+        if (
+            len(self._watchers) >= self._max_sockets
+            or self._of_user[watcher.user] >= self._max_of_a_user
+        ):
+            raise TooMany
+        self._watchers.add(watcher)
+        self._of_user[watcher.user] += 1
+
+    def remove(self, watcher: Watcher) -> None:
+        if watcher not in self._watchers:
+            return
+        self._watchers.remove(watcher)
+        self._of_user[watcher.user] -= 1
+        # Counter keeps zeros; users come and go for months.
+        if not self._of_user[watcher.user]:
+            del self._of_user[watcher.user]
+
+    def tell(self, changed: Set[int]) -> None:
+        for watcher in self._watchers:
+            watcher.hear(changed)
