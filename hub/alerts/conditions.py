@@ -1,0 +1,130 @@
+"""A value against a rule's thresholds, and a window of values as one."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.alerts.spec import (
+    DOWNWARD,
+    UPWARD,
+    Aggregation,
+    Operator,
+    Severity,
+    Spec,
+    as_single,
+)
+
+Floats = NDArray[np.float32]
+Times = NDArray[np.int64]
+
+# Less than this share of a window says too little about the whole.
+COVERED = 0.8
+
+
+class Reading(NamedTuple):
+    """What one value means to a rule."""
+
+    value: float
+    severity: Severity
+    # Far enough on the good side to resolve; between the two nothing changes.
+    is_clear: bool
+
+
+def judge(spec: Spec, value: float) -> Reading | None:
+    """Compare a value; None = there is no reading."""
+    if math.isnan(value):
+        return None
+    for severity, threshold in spec.levels:
+        if holds(spec.operator, value, threshold):
+            return Reading(value, severity, is_clear=False)
+    return Reading(value, Severity.NONE, is_clear=_is_clear(spec, value))
+
+
+def holds(operator: Operator, value: float, threshold: float) -> bool:
+    match operator:
+        case Operator.GT:
+            return value > threshold
+        case Operator.GTE:
+            return value >= threshold
+        case Operator.LT:
+            return value < threshold
+        case Operator.LTE:
+            return value <= threshold
+        case Operator.EQ:
+            return value == threshold
+        case Operator.NE:
+            return value != threshold
+
+
+def aggregate(
+    aggregation: Aggregation, window_s: float, time_ms: Times, values: Floats
+) -> Floats:
+    """Return one value for each column of a window that ends with the last row.
+
+    Rows ascend in time. A window that is not covered yet gives NaN, as does a
+    column that has no reading in half of its rows.
+    """
+    first = int(np.searchsorted(time_ms, time_ms[-1] - window_s * 1000))
+    rows, times = values[first:], time_ms[first:]
+    missing = np.full(values.shape[1], np.nan, np.float32)
+    if times[-1] - times[0] < COVERED * window_s * 1000:
+        return missing
+    if aggregation in (Aggregation.CHANGE, Aggregation.RATE):
+        return _change(aggregation, times, rows)
+    counts = np.count_nonzero(~np.isnan(rows), axis=0)
+    if aggregation is Aggregation.MAX:
+        found = np.fmax.reduce(rows, axis=0)
+    elif aggregation is Aggregation.MIN:
+        found = np.fmin.reduce(rows, axis=0)
+    else:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = np.nansum(rows, axis=0, dtype=np.float64) / counts
+    return np.where(2 * counts >= len(rows), found, missing).astype(np.float32)
+
+
+def rolling(
+    aggregation: Aggregation, window_s: float, time_ms: Times, values: Floats
+) -> Floats:
+    """Return `aggregate` of the window that ends with each point of one series."""
+    count = len(values)
+    starts = np.searchsorted(time_ms, time_ms - window_s * 1000)
+    places = np.arange(count)
+    covered = time_ms - time_ms[starts] >= COVERED * window_s * 1000
+    if aggregation in (Aggregation.CHANGE, Aggregation.RATE):
+        found = values - values[starts]
+        if aggregation is Aggregation.RATE:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found = found / ((time_ms - time_ms[starts]) / 1000)
+    elif aggregation is Aggregation.AVG:
+        sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+        found = (sums[places + 1] - sums[starts]) / (places + 1 - starts)
+    else:
+        reduce = np.maximum if aggregation is Aggregation.MAX else np.minimum
+        found = values.copy()
+        for back in range(1, int((places - starts).max(initial=0)) + 1):
+            reach = places - back >= starts
+            found[reach] = reduce(found[reach], values[(places - back)[reach]])
+    return np.where(covered, found, np.nan).astype(np.float32)
+
+
+def _change(aggregation: Aggregation, times: Times, rows: Floats) -> Floats:
+    change: Floats = rows[-1] - rows[0]
+    if aggregation is Aggregation.RATE:
+        # Of a single row nothing can be said: 0 / 0.
+        seconds = np.float32((times[-1] - times[0]) / 1000)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            change = change / seconds
+    return change
+
+
+def _is_clear(spec: Spec, value: float) -> bool:
+    if spec.clear is None:
+        return True
+    clear = as_single(spec.clear)
+    if spec.operator in UPWARD:
+        return value <= clear
+    return value >= clear if spec.operator in DOWNWARD else True

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.alerts.answer import sentence
+from hub.alerts.backtest import DAYS, back_test, replay
+from hub.alerts.chart import HEIGHT, WIDTH, charts
+from hub.alerts.conditions import aggregate, judge, rolling
+from hub.alerts.matchers import parse
+from hub.alerts.spec import Aggregation, Kind, Operator, Severity
+from hub.alerts.state import REST, Happening, step
+from hub.alerts.tests.scenes import CPU, DISK, GAP_MS, disk, series, spec, vector
+from hub.alerts.tests.world import NOON_MS
+from hub.machines.models import Machine
+from hub.storage import layouts, raw
+from hub.storage.hot import set_hot
+from hub.storage.hot_memory import MemoryHot
+from hub.storage.sample import StoredSample
+
+NOON = datetime.fromtimestamp(NOON_MS / 1000, UTC)
+EPOCH = b"e" * 16
+
+
+@pytest.fixture
+def machine(db: None) -> Machine:
+    set_hot(MemoryHot())
+    return Machine.objects.create(machine_id="web-1", interval_s=60)
+
+
+def store(machine: Machine, cpu: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+    """Store one sample a minute until noon, with a full and an empty disk."""
+    layout = layouts.learn([series(CPU), disk("/"), disk("/data")])
+    count = len(cpu)
+    raw.write(
+        [
+            raw.Incoming(
+                StoredSample(
+                    machine.pk,
+                    layout.id,
+                    number + 1,
+                    at := NOON_MS - (count - number) * 60_000,
+                    at,
+                    vector(float(value), 0.97, 0.2),
+                ),
+                EPOCH,
+            )
+            for number, value in enumerate(cpu)
+        ]
+    )
+
+
+def hours(count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.full(count * 60, 0.2)
+
+
+def test_it_counts_how_often_a_rule_would_have_fired(machine: Machine) -> None:
+    cpu = hours(20)
+    for hour in (2, 7, 15):
+        cpu[hour * 60 : hour * 60 + 20] = 0.95
+    cpu[10 * 60 : 10 * 60 + 4] = 0.95
+    store(machine, cpu)
+
+    found = back_test(spec(for_s=300, clear_for_s=60), [machine], NOON)
+
+    [tried] = found.fired
+    starts = [(f.start_ms - NOON_MS) / 3_600_000 for f in tried.firings]
+    assert starts == pytest.approx([-18 + 1 / 12, -13 + 1 / 12, -5 + 1 / 12], abs=0.03)
+    assert (found.times, found.machines, found.looked_at) == (3, 1, 1)
+    assert sentence(found) == (
+        "In the last 7 days this rule would have fired 3 times on 1 machine."
+    )
+
+
+def test_what_would_be_firing_now_has_no_end(machine: Machine) -> None:
+    cpu = hours(5)
+    cpu[-30:] = 0.95
+    store(machine, cpu)
+
+    [tried] = back_test(spec(), [machine], NOON).fired
+
+    assert [firing.end_ms for firing in tried.firings] == [None]
+
+
+def test_a_rule_that_never_fired_shows_what_came_closest(machine: Machine) -> None:
+    cpu = hours(5)
+    cpu[100] = 0.7
+    store(machine, cpu)
+
+    found = back_test(spec(), [machine], NOON)
+
+    assert sentence(found) == "In the last 7 days this rule would not have fired."
+    [closest] = found.lines
+    assert closest.high.max() == pytest.approx(0.7)
+
+
+def test_matchers_choose_the_series(machine: Machine) -> None:
+    store(machine, hours(2))
+
+    rule = spec(metric=DISK, warning=0.9, matchers=parse("mountpoint=/data"))
+    whole = spec(metric=DISK, warning=0.9)
+
+    assert back_test(rule, [machine], NOON).times == 0
+    assert back_test(whole, [machine], NOON).times == 1
+
+
+def test_windows_and_divisors_are_tried_as_they_are_evaluated(machine: Machine) -> None:
+    cpu = hours(5)
+    cpu[60:90:2] = 0.95
+    store(machine, cpu)
+
+    averaged = spec(aggregation=Aggregation.AVG, window_s=600)
+    divided = spec(warning=2.9, per=DISK)
+
+    assert back_test(averaged, [machine], NOON).times == 0
+    assert back_test(divided, [machine], NOON).times == 0
+
+
+def test_a_fleet_that_is_too_large_for_the_time_is_said(machine: Machine) -> None:
+    store(machine, hours(2))
+    moments = iter([0.0, 0.1, 0.9, 5.0])
+
+    found = back_test(spec(), [machine] * 3, NOON, clock=lambda: next(moments))
+
+    assert (found.looked_at, found.covered) == (2, 3)
+    assert "on the 2 of 3 tried," in sentence(found)
+
+
+def test_silence_cannot_be_tried(machine: Machine) -> None:
+    found = back_test(spec(kind=Kind.DOWN), [machine], NOON)
+
+    assert sentence(found).startswith("Silence cannot be tried on the past")
+
+
+def test_the_chart_stays_within_its_picture_and_leaves_gaps(machine: Machine) -> None:
+    cpu = hours(60)
+    cpu[600:660] = 0.95
+    cpu[1200:2400] = np.nan
+    store(machine, cpu)
+    rule = spec(critical=0.99)
+
+    [picture] = charts(rule, back_test(rule, [machine], NOON))
+
+    assert len(picture.points) == 2
+    pairs = [pair.split(",") for part in picture.points for pair in part.split()]
+    assert all(0 <= float(x) <= WIDTH and 0 <= float(y) <= HEIGHT for x, y in pairs)
+    assert [threshold.severity for threshold in picture.thresholds] == [
+        "critical",
+        "warning",
+    ]
+    [mark] = picture.marks
+    share = (NOON - timedelta(days=DAYS)).timestamp() * 1000
+    expected = WIDTH * (NOON_MS - 50 * 3_600_000 - share) / (DAYS * 86_400_000)
+    assert mark.x == pytest.approx(expected, abs=1)
+    assert mark.severity == "warning"
+
+
+# -- the same as what evaluates
+
+values = st.lists(st.sampled_from([0.1, 0.7, 0.85, 0.99]), min_size=1, max_size=60)
+
+
+@given(values, st.sampled_from([0, 10, 30]), st.sampled_from([0, 20]))
+def test_a_replay_says_what_stepping_through_says(
+    found: list[float], for_s: float, clear_for_s: float
+) -> None:
+    rule = spec(critical=0.95, clear=0.75, for_s=for_s, clear_for_s=clear_for_s)
+    times = np.arange(len(found), dtype=np.int64) * 5000 + 5000
+    floats = np.array(found, np.float32)
+
+    state, opened = REST, []
+    for at_ms, value in zip(times.tolist(), floats.tolist(), strict=True):
+        state, happening = step(rule, state, judge(rule, value), at_ms, gap_ms=GAP_MS)
+        if happening is Happening.OPENED:
+            opened.append(at_ms)
+
+    assert [f.start_ms for f in replay(rule, times, floats, gap_ms=GAP_MS)] == opened
+
+
+@given(
+    st.sampled_from([one for one in Aggregation if one is not Aggregation.LAST]),
+    st.lists(st.integers(1, 20), min_size=1, max_size=40),
+    st.sampled_from([10, 60, 120]),
+)
+def test_rolling_says_what_a_window_says(
+    aggregation: Aggregation, steps: list[int], window_s: float
+) -> None:
+    times = np.cumsum(np.array(steps, np.int64)) * 1000
+    floats = np.sin(np.arange(len(steps))).astype(np.float32)
+
+    expected = [
+        aggregate(aggregation, window_s, times[:end], floats[:end, None])[0]
+        for end in range(1, len(steps) + 1)
+    ]
+
+    found = rolling(aggregation, window_s, times, floats)
+    assert found.tolist() == pytest.approx(expected, nan_ok=True, rel=1e-4, abs=1e-6)
+
+
+def test_severity_is_the_gravest_that_was_reached() -> None:
+    rule = spec(critical=0.95)
+    times = np.arange(4, dtype=np.int64) * 5000 + 5000
+
+    [firing] = replay(
+        rule, times, np.array([0.9, 0.99, 0.9, 0.1], np.float32), gap_ms=GAP_MS
+    )
+
+    assert firing.severity is Severity.CRITICAL
+
+
+def test_a_falling_value_is_tried_too(machine: Machine) -> None:
+    store(machine, hours(2))
+
+    rule = spec(operator=Operator.LT, warning=0.3, metric=DISK)
+
+    assert back_test(rule, [machine], NOON).times == 1

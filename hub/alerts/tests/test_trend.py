@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hub.alerts.trend import Series, seconds_until, slope_of
+
+Floats = NDArray[np.float64]
+DAY_S = 86_400.0
+HOURS = 7 * 24
+
+
+def ticks(count: int) -> Floats:
+    return np.arange(count, dtype=np.float64) * 300
+
+
+def seen(minutes: Floats) -> Series:
+    """Return a week, given by the five minutes: the last six hours of it finely."""
+    times = ticks(len(minutes))
+    hours: Floats = minutes.reshape(-1, 12).mean(axis=1, dtype=np.float64)
+    return Series(times[-72:], minutes[-72:], times[::12], hours)
+
+
+def noise(size: float = 0.001) -> Floats:
+    return np.random.default_rng(1).normal(0, size, HOURS * 12)
+
+
+WEEK = np.arange(HOURS * 12) / 12.0  # in hours
+LEFT = HOURS - WEEK
+
+
+def soon(values: Floats, limit: float = 1.0) -> float | None:
+    return seconds_until(seen(values), limit, DAY_S, upward=True)
+
+
+def test_a_steady_fill_is_foretold_to_the_hour() -> None:
+    found = soon(0.8 - 0.02 * LEFT / 2 + noise())
+
+    assert found is not None
+    assert found / 3600 == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(0.95 + noise(0.005), id="nearly full, but still"),
+        pytest.param(0.5 - 0.01 * LEFT + noise(), id="beyond the horizon"),
+        pytest.param(0.9 - 0.01 * (HOURS - LEFT) / 2, id="falling"),
+        pytest.param(
+            0.4 + 0.5 * np.clip(4 - LEFT, 0, 1) + noise(), id="a burst of an hour"
+        ),
+        pytest.param(0.5 + 0.4 * ((WEEK + 20) % 24) / 24 + noise(), id="rotated logs"),
+        pytest.param(0.6 + 0.3 * np.sin(2 * np.pi * (WEEK + 2) / 24), id="days"),
+    ],
+)
+def test_what_does_not_fill_up_is_not_foretold(values: Floats) -> None:
+    assert soon(values) is None
+
+
+def test_a_leak_of_hours_is_seen_though_the_days_before_were_flat() -> None:
+    found = soon(0.6 + 0.03 * np.clip(7 - LEFT, 0, 7) + noise())
+
+    assert found is not None
+    assert found / 3600 == pytest.approx(0.19 / 0.03, abs=1)
+
+
+def test_logs_that_are_not_rotated_any_more_are_seen() -> None:
+    grown = (WEEK % 24) / 24
+    grown[WEEK >= 5.5 * 24] = (WEEK[WEEK >= 5.5 * 24] - 5 * 24) / 24
+
+    assert soon(0.3 + 0.3 * grown + noise()) is not None
+
+
+def test_what_is_full_is_full_now() -> None:
+    assert soon(1.0 + noise(0)) == 0.0
+
+
+def test_room_that_shrinks_is_foretold_downward() -> None:
+    free = 100.0 + 5 * LEFT + noise()
+
+    found = seconds_until(seen(free), 0, DAY_S, upward=False)
+
+    assert found is not None
+    assert found / 3600 == pytest.approx(20, abs=1)
+
+
+def test_an_hour_of_history_says_nothing() -> None:
+    times = ticks(12)
+    values = np.linspace(0.5, 0.9, 12)
+
+    assert (
+        seconds_until(Series(times, values, times, values), 1, DAY_S, upward=True)
+        is None
+    )
+
+
+def test_one_wild_point_does_not_turn_the_slope() -> None:
+    times = ticks(60)
+    values: Floats = times * 1e-5
+    values[30] = 100
+
+    assert slope_of(times, values).likely == pytest.approx(1e-5)
