@@ -1,0 +1,75 @@
+"""What the hub leans on: a small check for each."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+
+from django.conf import settings
+from django.db import connection
+
+from hub.events.bus import get_bus
+from hub.health.probe import Finding, InThread, Probe
+from hub.storage.hot import get_hot
+from hub.storage.models import Watermark
+from hub.storage.tiers import HOUR
+
+# Without it nothing can be shown; without the others, less.
+ESSENTIAL = "database"
+# Only asked where one is kept: while it is away, old hours stay in the database.
+ARCHIVE = "archive"
+
+
+class NotKept(Exception):
+    """The archive did not take what expired."""
+
+
+@cache
+def probes() -> tuple[Probe, ...]:
+    """Return this process's probes, the essential one first."""
+    needed = (
+        Probe(ESSENTIAL, InThread(_database)),
+        Probe("hot", InThread(_hot)),
+        Probe("bus", _bus),
+    )
+    if not settings.ARCHIVE_URL:
+        return needed
+    return (*needed, Probe(ARCHIVE, InThread(_archive)))
+
+
+async def findings() -> dict[str, Finding]:
+    """Ask all of them at once."""
+    asked = probes()
+    found = await asyncio.gather(*(probe.find() for probe in asked))
+    return {probe.name: finding for probe, finding in zip(asked, found, strict=True)}
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            # A table of ours: an empty database answers, but is of no use.
+            cursor.execute("SELECT 1 FROM machines_machine LIMIT 1")
+    finally:
+        # This thread asks rarely and keeps nothing meanwhile.
+        connection.close()
+    return f"{connection.display_name} answers."
+
+
+def _hot() -> str:
+    get_hot().ready()
+    return "Redis answers." if settings.REDIS_URL else "In this process's memory."
+
+
+def _archive() -> str:
+    try:
+        mark = Watermark.objects.filter(pk=HOUR.name).first()
+    finally:
+        connection.close()
+    if mark and mark.trouble:
+        raise NotKept(mark.trouble)
+    return "It takes the hours that expire."
+
+
+async def _bus() -> str:
+    await get_bus().ready()
+    return "Redis answers." if settings.REDIS_URL else "In this process's memory."

@@ -1,0 +1,75 @@
+"""What people must know while the hub is not whole: the one bar of every page.
+
+Worst first, and only the worst: without its database, a hub is late as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from asgiref.sync import async_to_sync
+
+from hub.health import report
+from hub.health.dependencies import ARCHIVE, ESSENTIAL, findings
+from hub.health.probe import Finding, State
+from hub.health.report import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong: "Database away" since when, and what that means."""
+
+    what: str
+    # Unix milliseconds; None = it is not known since when.
+    since_ms: int | None
+    meaning: str
+    # Without it nobody can tell who asks.
+    is_essential: bool = False
+
+
+def trouble() -> Trouble | None:
+    """Return the worst that is wrong now; None = all is well. Never raises."""
+    return of_dependencies(async_to_sync(findings)()) or of_lateness(report.judgement())
+
+
+def of_dependencies(found: Mapping[str, Finding]) -> Trouble | None:
+    database = found[ESSENTIAL]
+    if database.state == State.DOWN:
+        return Trouble(
+            "Database away",
+            database.down_since_ms,
+            "values are live only, agents keep their samples.",
+            is_essential=True,
+        )
+    down = [
+        one
+        for name, one in found.items()
+        if one.state == State.DOWN and name != ARCHIVE
+    ]
+    if not down:
+        return _of_archive(found.get(ARCHIVE))
+    since = [one.down_since_ms for one in down if one.down_since_ms]
+    return Trouble(
+        "Live updates pause",
+        min(since, default=None),
+        "Redis is away. Samples are stored all the same; a page shows newer ones "
+        "when it is loaded again.",
+    )
+
+
+def _of_archive(archive: Finding | None) -> Trouble | None:
+    if archive is None or archive.state != State.DOWN:
+        return None
+    return Trouble(
+        "Archive away",
+        archive.down_since_ms,
+        "hours that have expired stay in the database until it takes them.",
+    )
+
+
+def of_lateness(judgement: Judgement) -> Trouble | None:
+    status = judgement.status
+    if status is None or not judgement.sentence:
+        return None
+    return Trouble(judgement.sentence, status.late_since_ms, "")
