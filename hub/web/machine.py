@@ -1,0 +1,143 @@
+"""One machine: what it is, how it is now, and how it was."""
+
+from __future__ import annotations
+
+import math
+import struct
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from hub.machines.models import Machine
+from hub.people.roles import may_operate
+from hub.storage import layouts, states
+from hub.storage.sample import StoredSample
+from hub.storage.summary import plan
+from hub.storage.window import window
+from hub.web import account, alarms, alert, figures, marks, points, rows
+from hub.web.charts import selectors
+from hub.web.facts import facts
+from hub.web.find import find_machine
+from hub.web.stories import Story
+
+RANGES = {
+    "15m": ("15 min", timedelta(minutes=15)),
+    "1h": ("1 h", timedelta(hours=1)),
+    "6h": ("6 h", timedelta(hours=6)),
+    "24h": ("24 h", timedelta(hours=24)),
+    "7d": ("7 d", timedelta(days=7)),
+    "30d": ("30 d", timedelta(days=30)),
+    "90d": ("90 d", timedelta(days=90)),
+}
+DEFAULT_RANGE = "1h"
+# An hour at a sample every five seconds stays whole; a chart is no wider.
+POINTS = 900
+
+
+@never_cache
+@require_safe
+def machine(request: HttpRequest, machine_id: str) -> HttpResponse:
+    """Show a machine."""
+    found = find_machine(request, machine_id)
+    sample = states.latest([found]).get(found.pk)
+    chosen = _range(request)
+    address = request.path
+    context = {
+        "here": "machine",
+        "machine": found,
+        "address": address,
+        "ranges": [(key, label, key == chosen) for key, (label, _) in RANGES.items()],
+        "facts": facts(alarms.of(request))
+        | {
+            "machine": found.machine_id,
+            "charts": reverse("web:charts", args=[found.machine_id]),
+            "openAlerts": reverse("web:machine_alerts", args=[found.machine_id]),
+            "readings": reverse("web:readings", args=[found.machine_id]),
+            "range": chosen,
+            "seconds": {key: span.total_seconds() for key, (_, span) in RANGES.items()},
+            "interval": found.interval_s,
+        },
+        "account_help": account.HELP.items(),
+        **account.context(found),
+        **_open(request, found),
+        **_now(request, found, sample),
+    }
+    return render(request, "web/machine.html", context)
+
+
+@never_cache
+@require_safe
+def readings(request: HttpRequest, machine_id: str) -> HttpResponse:
+    """Return the current-state table, for a page whose layout changed."""
+    found = find_machine(request, machine_id)
+    sample = states.latest([found]).get(found.pk)
+    return render(request, "web/readings.html", _now(request, found, sample))
+
+
+@never_cache
+@require_safe
+def open_alerts(request: HttpRequest, machine_id: str) -> HttpResponse:
+    """Return the machine's open alerts, for a page that heard of news."""
+    found = find_machine(request, machine_id)
+    return render(request, "web/machine_alerts.html", _open(request, found))
+
+
+@never_cache
+@require_safe
+def charts(request: HttpRequest, machine_id: str) -> HttpResponse:
+    """Return the points of all charts over `?range=`, as `points.py` packs them."""
+    found = find_machine(request, machine_id)
+    end = datetime.now(UTC)
+    start = end - RANGES[_range(request)][1]
+    read = window(found, selectors(), start, end, points=POINTS)
+    folded = read.step_s != found.interval_s
+    body = points.encode(read, folded=folded, marks=marks.of(found, read))
+    return HttpResponse(body, content_type="application/octet-stream")
+
+
+def _range(request: HttpRequest) -> str:
+    asked = request.GET.get("range", DEFAULT_RANGE)
+    return asked if asked in RANGES else DEFAULT_RANGE
+
+
+def _open(request: HttpRequest, found: Machine) -> dict[str, Any]:
+    """Return what the template of a machine's open alerts needs."""
+    open_ = alarms.of(request).by_machine.get(found.pk, ())
+    return {
+        "machine": found,
+        "stories": [Story(one.alert, one.muted) for one in open_],
+        "may_operate": may_operate(request.user),
+        "lengths": alert.CHOICES,
+    }
+
+
+def _now(
+    request: HttpRequest, found: Machine, sample: StoredSample | None
+) -> dict[str, Any]:
+    now_ms = time.time_ns() // 1_000_000
+    open_ = alarms.of(request)
+    if sample is None:
+        return {"row": rows.row(found, None, None, now_ms, open_), "groups": []}
+    layout = layouts.get(sample.layout)
+    summary = plan(layout).read(sample.values)
+    row = rows.row(found, sample, summary, now_ms, open_)
+    return {
+        "row": row,
+        "word": rows.WORDS[row.state],
+        "summary": summary,
+        "layout": layout.id,
+        "groups": figures.groups(layout, _floats(sample.values)),
+    }
+
+
+def _floats(values: bytes) -> list[float | None]:
+    return [
+        value if math.isfinite(value) else None
+        for value in struct.unpack(f"<{len(values) // 4}f", values)
+    ]

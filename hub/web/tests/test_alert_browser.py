@@ -1,0 +1,170 @@
+"""A rule is switched on, and everything a person sees of its alert follows."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+
+from hub.testing import hubs
+from hub.testing.hubs import Embedded
+from hub.web.tests.test_browser import DESKTOP, PHONE, accessibility, listen
+
+pytestmark = [pytest.mark.process, pytest.mark.browser]
+
+# A sample a second, then the engine, the bus, and the page's own request.
+ALERT_MS = 30_000
+ENDS_MS = 60_000
+RULE = {
+    "name": "Memory is in use",
+    "metric": "system.memory.utilization",
+    "operator": "gt",
+    "warning": 0.0001,
+    "note": "As it should be on {machine}.",
+}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    folder = tmp_path_factory.mktemp("alerts")
+    with hubs.embedded(folder / "hub", COLLECTOR_COLLECTION_INTERVAL="1") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser, hub: Embedded) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport=DESKTOP)
+    context.new_page().goto(hub.link)
+    yield context
+    context.close()
+
+
+def ask(
+    context: BrowserContext, hub: Embedded, method: str, path: str, **said: Any
+) -> Any:
+    """Use the API as a script in the person's browser would."""
+    cookies = {one["name"]: one["value"] for one in context.cookies()}
+    request = urllib.request.Request(
+        f"{hub.web}{path}",
+        method=method,
+        data=json.dumps(said).encode() if said else None,
+        headers={
+            "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+            "X-CSRFToken": cookies.get("sysmonstm_csrf", ""),
+            "Content-Type": "application/json",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read() or b"null")
+
+
+def test_an_alert_from_its_opening_to_its_end(
+    context: BrowserContext, hub: Embedded
+) -> None:
+    overview, alerts = context.new_page(), context.new_page()
+    complaints = [listen(page) for page in (overview, alerts)]
+    overview.goto(hub.web)
+    expect(overview.locator("#rows .seen")).to_have_text("just now", timeout=ALERT_MS)
+    alerts.goto(f"{hub.web}/alerts/")
+    expect(alerts.locator("main h2")).to_have_text("No rule is switched on")
+    for page in (overview, alerts):
+        page.evaluate("window.neverReloaded = true")
+
+    rule = ask(context, hub, "POST", "/api/rules", **RULE)
+
+    # It appears everywhere by itself.
+    expect(alerts.locator("#list tbody tr")).to_contain_text(
+        "Memory is in use", timeout=ALERT_MS
+    )
+    row = overview.locator("#rows tr").first
+    expect(row).to_have_attribute("data-state", "warning", timeout=ALERT_MS)
+    expect(row.locator(".alarm")).to_have_text("1")
+    expect(row.locator(".memory")).to_have_attribute("data-level", "warning")
+    expect(overview.locator("#badge b")).to_have_text("1")
+    for page in (overview, alerts):
+        expect(page).to_have_title(re.compile(r"^\(1\) "))
+
+    # One click, and one to take it back; the focus stays where it was.
+    alerts.get_by_role("button", name="Acknowledge").click()
+    undo = alerts.get_by_role("button", name="Undo")
+    expect(undo).to_be_focused()
+    expect(overview.locator("#badge")).to_be_hidden(timeout=ALERT_MS)
+    expect(alerts).to_have_title("Alerts · sysmonstm")
+    undo.click()
+    expect(overview.locator("#badge")).to_be_visible(timeout=ALERT_MS)
+    alerts.locator(".silence summary").click()
+    alerts.get_by_role("button", name="For 8 hours").click()
+    expect(alerts.locator(".answer")).to_have_text(
+        re.compile(r"Silenced until \d+:\d\d")
+    )
+
+    _look_at_it(overview)
+
+    ask(context, hub, "DELETE", f"/api/rules/{rule['id']}")
+    _find_it_again(alerts)
+    assert complaints == [[], []]
+
+
+def _look_at_it(overview: Page) -> None:
+    """Go from the machine's page, which has it first, to its own."""
+    overview.locator("#rows td a").first.click()
+    expect(overview.locator("#alerts")).to_contain_text("Memory is in use")
+    expect(overview.locator(".chart").first).to_be_visible(timeout=ALERT_MS)
+    overview.locator("#alerts .a-what a").click()
+    expect(overview.locator("h1")).to_contain_text("Memory is in use")
+    expect(overview.locator(".around path")).to_have_count(1)
+    expect(overview.locator(".pre")).to_contain_text("As it should be on ")
+    overview.get_by_label("Note").fill("I know <b>this</b> machine")
+    overview.get_by_role("button", name="Acknowledge with a note").click()
+    expect(overview.locator("q")).to_have_text("I know <b>this</b> machine")
+
+
+def _find_it_again(alerts: Page) -> None:
+    """Without its rule it is over, and stays in the history."""
+    expect(alerts.locator("main h2")).to_have_text(
+        "No rule is switched on", timeout=ENDS_MS
+    )
+    assert alerts.evaluate("window.neverReloaded")
+    alerts.locator(".ranges a", has_text="History").click()
+    expect(alerts.locator("#list tbody tr")).to_contain_text("Resolved")
+    alerts.wait_for_load_state()
+    alerts.locator("#search").fill("nothing like it")
+    expect(alerts.locator("main h2")).to_have_text("Nothing fits")
+    assert "q=nothing" in alerts.evaluate("location.search")
+    alerts.locator("#search").fill("i know")
+    expect(alerts.locator("#list tbody tr")).to_have_count(1)
+    expect(alerts.locator("#search")).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=("desktop", "phone"))
+def test_everybody_can_use_the_pages_of_alerts(
+    size: ViewportSize, scheme: str, context: BrowserContext, hub: Embedded
+) -> None:
+    name = f"For {scheme} {size['width']}"
+    ask(context, hub, "POST", "/api/rules", **RULE | {"name": name})
+    page = context.new_page()
+    page.set_viewport_size(size)
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(f"{hub.web}/alerts/?q={name.replace(' ', '+')}")
+    link = page.locator(".a-what a")
+    expect(link).to_be_visible(timeout=ALERT_MS)
+    check(page, size)
+    page.locator(".silence summary").click()
+    check(page, size)
+    link.click()
+    expect(page.locator("h1")).to_contain_text(name)
+    check(page, size)
+    page.goto(f"{hub.web}/alerts/?q=nothing")
+    check(page, size)
+    page.close()
+
+
+def check(page: Page, size: ViewportSize) -> None:
+    assert accessibility(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]

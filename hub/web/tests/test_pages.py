@@ -1,0 +1,344 @@
+"""Each page as a browser asks for it, on whichever database the run has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from bench.seed import fill
+from hub.machines.models import Machine
+from hub.machines.registry import Arrival, arrive
+from hub.storage.hot import get_hot
+from hub.storage.states import latest
+from hub.web import machine as machine_page
+
+HOSTILE = """"><img src=x onerror=alert(1)>/?#%2f'"""
+
+
+def hello(machine_id: str) -> Machine:
+    found, _ = arrive(Arrival(machine_id, "0.1.0", "Debian 12", "6.1", "x86_64", 0, 5))
+    return found
+
+
+def test_the_overview_has_a_row_with_numbers_for_each_machine(
+    client: Client, fleet: list[Machine]
+) -> None:
+    html = client.get("/").content.decode()
+
+    for machine in fleet:
+        assert f'data-id="{machine.machine_id}"' in html
+        assert reverse("web:machine", args=[machine.machine_id]) in html
+    assert "3 machines" in html
+    assert html.count('data-state="online"') + html.count('data-state="warning"') == 3
+
+
+def test_the_overview_is_sorted_and_filtered_by_its_address(
+    client: Client, fleet: list[Machine]
+) -> None:
+    html = client.get("/?sort=-name&q=a").content.decode()
+
+    ids = re.findall(r'<tr data-id="([^"]+)" data-state="\w+"( hidden)?>', html)
+    assert ids == [("router", " hidden"), ("nas", ""), ("atlas", "")]
+    assert 'aria-sort="descending"><a href="?sort=name&amp;q=a"' in html
+    assert 'value="a"' in html
+    assert "2 shown" in html
+
+
+@pytest.mark.parametrize("query", ["?sort=;drop", "?q=%00%ff", "?sort=&q=" + "x" * 999])
+def test_nonsense_in_the_address_does_no_harm(
+    query: str, client: Client, fleet: list[Machine]
+) -> None:
+    assert client.get(f"/{query}").status_code == 200
+
+
+def test_without_machines_the_overview_teaches_how_to_add_one(client: Client) -> None:
+    html = client.get("/", headers={"host": "localhost"}).content.decode()
+
+    assert "No machines yet" in html
+    assert "COLLECTOR_AGGREGATOR_URL=localhost:50051" in html
+    assert "pip install ./proto ./agent" in html
+    assert "GRPC_HOST=0.0.0.0" in html
+
+
+def test_the_agents_token_is_named_and_never_shown(client: Client, settings) -> None:  # type: ignore[no-untyped-def]
+    settings.AGENT_TOKEN = "not-for-pages"
+    settings.GRPC_HOST = "0.0.0.0"
+
+    html = client.get("/").content.decode()
+
+    assert "COLLECTOR_TOKEN=…" in html
+    assert "not-for-pages" not in html
+    assert "on this computer only" not in html
+
+
+def test_the_number_of_queries_does_not_grow_with_the_machines(
+    client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    pks = fill(12, minutes=1)
+    get_hot().put(list(latest(Machine.objects.filter(pk__in=pks)).values()))
+    client.get("/")
+
+    with django_assert_max_num_queries(5):
+        client.get("/")
+
+
+def test_a_page_asks_only_for_the_rows_it_lacks(
+    client: Client, fleet: list[Machine]
+) -> None:
+    html = client.get("/rows?id=nas&id=unknown").content.decode()
+
+    assert re.findall(r'data-id="([^"]+)"', html) == ["nas"]
+    assert html.count("<tr") == 1
+
+
+def test_a_sparkline_is_minutes_and_ratios(
+    client: Client, fleet: list[Machine]
+) -> None:
+    told = client.get("/sparklines.json?id=atlas").json()
+
+    assert told["step"] == 60
+    assert set(told["lines"]) == {"atlas"}
+    minutes = [minute for minute, _ in told["lines"]["atlas"]]
+    assert len(minutes) >= 9
+    assert minutes == sorted(minutes)
+    assert all(0 <= ratio <= 1 for _, ratio in told["lines"]["atlas"])
+
+
+def test_a_machine_page_shows_every_reading_with_its_place(
+    client: Client, fleet: list[Machine]
+) -> None:
+    html = client.get("/machines/atlas/").content.decode()
+
+    places = [int(place) for place in re.findall(r'data-place="(\d+)"', html)]
+    sample = latest([fleet[0]])[fleet[0].pk]
+    assert sorted(places) == list(range(len(sample.values) // 4))
+    assert "Ubuntu 24.04.3 LTS" in html
+    assert "6.8.0-87-generic" in html
+
+
+def test_the_readings_alone_are_the_same_table(
+    client: Client, fleet: list[Machine]
+) -> None:
+    alone = client.get("/readings/atlas").content.decode()
+
+    assert alone.strip() in client.get("/machines/atlas/").content.decode()
+
+
+def test_a_machine_without_a_sample_says_so(client: Client) -> None:
+    hello("new-1")
+
+    html = client.get("/machines/new-1/").content.decode()
+
+    assert "No sample yet" in html
+    assert "Waiting" in html
+    assert 'id="charts"' not in html
+
+
+def test_an_unknown_machine_is_not_here(client: Client) -> None:
+    for path in ("/machines/nope/", "/charts/nope", "/readings/nope"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "Not here" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "span", ["15m", "1h", "6h", "24h", "7d", "30d", "90d", "nonsense"]
+)
+def test_charts_come_for_every_range(
+    span: str, client: Client, fleet: list[Machine]
+) -> None:
+    answer = client.get(f"/charts/atlas?range={span}")
+
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert b'"id":"cpu"' in answer.content[:20_000]
+    folded = b'"folded":true' in answer.content[:20_000]
+    assert folded == (span in ("6h", "24h", "7d", "30d", "90d"))
+
+
+def test_charts_ask_the_database_few_times(
+    client: Client,
+    fleet: list[Machine],
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    client.get("/charts/atlas")
+
+    with django_assert_max_num_queries(12):
+        client.get("/charts/atlas")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/machines/{}/", "/readings/{}", "/rows?id={}"], ids=str
+)
+def test_a_hostile_name_is_only_text(path: str, client: Client) -> None:
+    machine = hello(HOSTILE)
+    address = reverse("web:machine", args=[machine.machine_id])
+    quoted = address.removeprefix("/machines/").removesuffix("/")
+
+    answer = client.get(path.format(quoted))
+
+    assert answer.status_code == 200
+    assert b"<img" not in answer.content
+    assert client.get(address).status_code == 200
+
+
+def test_a_chosen_name_is_shown_instead_of_the_id(client: Client) -> None:
+    Machine.objects.filter(pk=hello("i-0123").pk).update(name="The <b>mail</b>")
+
+    html = client.get("/").content.decode()
+    page = client.get("/machines/i-0123/").content.decode()
+
+    assert "The &lt;b&gt;mail&lt;/b&gt;" in html
+    assert "The &lt;b&gt;mail&lt;/b&gt;" in page
+    assert "<dd>i-0123</dd>" in page
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/machines/atlas/", "/charts/atlas", "/rows", "/sparklines.json"]
+)
+def test_nothing_is_shown_to_strangers(path: str, fleet: list[Machine]) -> None:
+    answer = Client().get(path)
+
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/sign-in/?next=")
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in/", "/nowhere"])
+def test_every_page_forbids_what_it_does_not_need(path: str, user: User) -> None:
+    answer = Client().get(path, follow=True)
+
+    policy = answer["Content-Security-Policy"]
+    assert re.search(r"script-src 'self'( 'nonce-[^']+')?(;|$)", policy)
+    assert "unsafe" not in policy
+    assert "object-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+def test_pages_with_numbers_are_never_cached(
+    client: Client, fleet: list[Machine]
+) -> None:
+    for path in ("/", "/machines/atlas/", "/charts/atlas", "/sparklines.json"):
+        assert "no-store" in client.get(path)["Cache-Control"]
+
+
+def test_staff_find_the_administration(client: Client, user: User) -> None:
+    assert "/admin/" not in client.get("/").content.decode()
+
+    user.is_staff = True
+    user.save()
+
+    assert '<a href="/admin/">' in client.get("/").content.decode()
+
+
+def test_the_administration_bears_our_name(client: Client, user: User) -> None:
+    user.is_staff = user.is_superuser = True
+    user.save()
+
+    html = client.get("/admin/").content.decode()
+
+    assert '<div id="site-name"><a href="/">sysmonstm</a></div>' in html
+
+
+def test_ranges_are_what_the_page_offers(client: Client, fleet: list[Machine]) -> None:
+    html = client.get("/machines/atlas/?range=6h").content.decode()
+
+    assert set(re.findall(r'data-range="(\w+)"', html)) == set(machine_page.RANGES)
+    assert 'data-range="6h" aria-current="true"' in html
+
+
+def test_the_error_page_needs_nothing_that_may_be_broken(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("as if the database were away")
+
+    monkeypatch.setattr("hub.web.overview.read", broken)
+    client.raise_request_exception = False
+
+    answer = client.get("/")
+
+    assert answer.status_code == 500
+    assert "Something broke" in answer.content.decode()
+
+
+@pytest.fixture
+def link(user: User, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Make sign-in links as the page says: by the command."""
+
+    def make() -> str:
+        call_command("signinlink", user.get_username())
+        found = re.search(r"(/sign-in/link/\S+)", capsys.readouterr().out)
+        assert found
+        return found[1]
+
+    return make
+
+
+def test_a_link_signs_in_once_and_then_says_what_to_do(
+    link: Callable[[], str],
+) -> None:
+    path = link()
+    first, second = Client(), Client()
+
+    assert first.get(path)["Location"] == "/"
+    assert first.get("/").status_code == 200
+    answer = second.get(path)
+
+    assert answer.status_code == 410
+    assert "manage.py signinlink" in answer.content.decode()
+    assert second.get("/").status_code == 302
+
+
+def test_whoever_is_in_already_is_let_through_by_a_used_link(
+    link: Callable[[], str],
+) -> None:
+    path = link()
+    client = Client()
+    client.get(path)
+
+    assert client.get(path)["Location"] == "/"
+
+
+def test_looking_at_a_link_does_not_use_it_up(link: Callable[[], str]) -> None:
+    path = link()
+
+    assert Client().head(path).status_code == 405
+    assert Client().get(path)["Location"] == "/"
+
+
+def test_name_and_password_sign_in_and_lead_where_one_wanted_to_go(
+    user: User, fleet: list[Machine]
+) -> None:
+    client = Client()
+    told = {"username": "ada", "password": "correct horse", "next": "/machines/nas/"}
+
+    assert client.post("/sign-in/", told)["Location"] == "/machines/nas/"
+    assert client.get("/sign-in/")["Location"] == "/"
+
+
+def test_a_sign_in_leads_nowhere_else(user: User) -> None:
+    told = {"username": "ada", "password": "correct horse", "next": "//evil.example"}
+
+    assert Client().post("/sign-in/", told)["Location"] == "/"
+
+
+def test_a_wrong_password_says_what_to_check(user: User) -> None:
+    answer = Client().post("/sign-in/", {"username": "ada", "password": "wrong"})
+
+    assert answer.status_code == 200
+    html = answer.content.decode()
+    assert "do not fit together" in html
+    assert 'value="ada"' in html
+
+
+def test_signing_out_needs_a_post(client: Client) -> None:
+    assert client.get("/sign-out/").status_code == 405
+    assert client.post("/sign-out/")["Location"] == "/sign-in/"
+    assert client.get("/").status_code == 302

@@ -1,0 +1,187 @@
+// A machine's page: its state and readings live, its charts over a range.
+
+import {alarms, hear, onAlarms} from "./alarms.js";
+import {write} from "./cells.js";
+import {seriesKey} from "./chart-data.js";
+import {Charts} from "./charts.js";
+import {facts} from "./facts.js";
+import {onKey} from "./keyboard.js";
+import {Link} from "./link.js";
+import {connect} from "./live.js";
+import {showKey} from "./marks.js";
+import {stateOf} from "./presence.js";
+import {ago, durationParts, join, parts} from "./units.js";
+
+const TICK_MS = 1000;
+// Live samples go into folded buckets by estimate; now and then the hub's count.
+const REFETCH_MS = 60_000;
+
+// Each is sent once: kept for as long as the page is open.
+const layouts = {};
+
+class MachinePage {
+  constructor() {
+    this.at = (id) => document.getElementById(id);
+    this.machine = null;
+    this.keys = new Map();
+    this.charts = new Charts(this.at("charts"), {
+      address: facts.charts,
+      now: () => line.now(),
+      onZoom: (zoomed) => (this.at("unzoom").hidden = !zoomed),
+      onGap: () => this.reload(),
+      onMarks: (stretches, range) => showKey(this.at("key"), stretches, range),
+    });
+    this.slid = this.fetched = Date.now();
+    this.listen();
+    this.charts.load(this.range);
+  }
+
+  get range() {
+    return new URLSearchParams(location.search).get("range") ?? facts.range;
+  }
+
+  take({machines}, whole) {
+    const machine = machines.find(({id}) => id === facts.machine);
+    if (!machine) return;
+    const before = this.machine;
+    this.machine = machine;
+    this.head();
+    if (!machine.values) return;
+    this.readings();
+    if (whole && before) this.reload();
+    const layoutChanged = before && before.layout !== machine.layout;
+    if (layoutChanged) this.reload();
+    const place = this.places(machine.layout);
+    this.charts.append(machine.time, (key) => machine.values[place.get(key)], machine.interval);
+    this.slid = Date.now();
+  }
+
+  reload() {
+    this.fetched = Date.now();
+    this.charts.load(this.range);
+  }
+
+  /** Where a layout keeps each series. */
+  places(layout) {
+    if (!this.keys.has(layout)) {
+      const series = layouts[layout] ?? [];
+      const entries = series.map(({metric, attributes}, at) => [seriesKey(metric, attributes), at]);
+      this.keys.set(layout, new Map(entries));
+    }
+    return this.keys.get(layout);
+  }
+
+  head() {
+    const {machine} = this;
+    const now = line.now();
+    const state = stateOf(machine, now, facts, alarms);
+    const page = this.at("machine");
+    // A page that hears nothing cannot tell whether the machine is silent.
+    const hears = line.status === "connected" || page.dataset.state === "never";
+    if (hears && page.dataset.state !== state) {
+      page.dataset.state = state;
+      write(this.at("state"), facts.words[state]);
+    }
+    const age = this.at("age");
+    write(age, ago(machine.seen == null ? null : (now - machine.seen) / 1000));
+    if (machine.seen != null) age.title = new Date(machine.seen).toLocaleString();
+    const uptime = machine.summary?.uptime;
+    if (uptime != null && this.at("uptime")) write(this.at("uptime"), join(durationParts(uptime)));
+  }
+
+  readings() {
+    const table = document.querySelector(".readings");
+    const {layout} = this.machine;
+    if (table.dataset.layout !== String(layout)) {
+      if (this.loading !== layout) {
+        this.loading = layout;
+        htmx
+          .ajax("GET", facts.readings, {target: "#readings", swap: "innerHTML"})
+          .finally(() => (this.loading = null));
+      }
+      return;
+    }
+    this.pending ||= requestAnimationFrame(() => {
+      this.pending = 0;
+      const {values} = this.machine;
+      for (const cell of table.querySelectorAll("[data-place]")) {
+        const [number, unit] = parts(values[cell.dataset.place], cell.dataset.unit);
+        write(cell.firstElementChild, number);
+        write(cell.lastElementChild, unit);
+      }
+    });
+  }
+
+  tick() {
+    if (this.machine) this.head();
+    const step = this.charts.data?.stepS ?? facts.interval;
+    if (Date.now() - this.slid > Math.max(step, facts.interval) * 1500) {
+      this.slid = Date.now();
+      this.charts.slide();
+    }
+    if (this.charts.data?.folded && !this.charts.zoomed && Date.now() - this.fetched > REFETCH_MS) {
+      this.reload();
+    }
+  }
+
+  listen() {
+    document.querySelector(".ranges").addEventListener("click", (event) => {
+      const anchor = event.target.closest("a");
+      if (!anchor || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      const params = new URLSearchParams(location.search);
+      params.set("range", anchor.dataset.range);
+      history.pushState(null, "", `?${params}`);
+      this.choose();
+    });
+    addEventListener("popstate", () => this.choose());
+    this.at("unzoom").addEventListener("click", () => this.charts.reset());
+    onKey("Escape", () => this.charts.reset());
+  }
+
+  choose() {
+    for (const anchor of document.querySelectorAll("[data-range]")) {
+      if (anchor.dataset.range === this.range) anchor.setAttribute("aria-current", "true");
+      else anchor.removeAttribute("aria-current");
+    }
+    this.charts.reset();
+    this.reload();
+  }
+}
+
+let page = document.getElementById("charts") && new MachinePage();
+
+/** The first sample has come: there is something to draw. */
+async function arrive() {
+  arriving = true;
+  await htmx.ajax("GET", location.href, {target: "#main", select: "#main", swap: "outerHTML"});
+  arriving = false;
+  if (document.getElementById("charts")) page = new MachinePage();
+}
+
+let arriving = false;
+function take(frame, whole) {
+  hear(frame);
+  Object.assign(layouts, frame.layouts);
+  if (page) {
+    page.take(frame, whole);
+  } else if (!arriving && frame.machines.some(({seen}) => seen != null)) {
+    arrive();
+  }
+}
+
+const link = new Link(document.getElementById("link"));
+const line = connect({
+  view: "full",
+  machines: [facts.machine],
+  onSnapshot: (frame) => take(frame, true),
+  onChanges: (frame) => take(frame, false),
+  onStatus: (status) => link.show(status),
+});
+onAlarms(() => {
+  if (document.querySelector("#alerts details[open]")) return;
+  htmx.ajax("GET", facts.openAlerts, {target: "#alerts", swap: "innerHTML"});
+  if (page?.machine) page.head();
+  page?.reload();
+});
+setInterval(() => page && !document.hidden && page.tick(), TICK_MS);
