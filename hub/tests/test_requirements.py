@@ -1,0 +1,60 @@
+"""What the code imports is what the locks install."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import packages_distributions
+
+import pytest
+
+from hub.tests.imports import ROOT, imports_of, modules
+
+# What is only needed where a setting asks for it has a lock of its own.
+EXTRAS = ("archive",)
+OURS = {"hub", "sysmonstm_agent", "sysmonstm_proto"}
+
+
+def locked(which: str) -> set[str]:
+    text = (ROOT / "requirements" / f"{which}.txt").read_text()
+    return set(re.findall(r"^([\w.-]+)==", text, re.MULTILINE))
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize(
+    ("folder", "lock"), [("hub", "hub"), ("agent/sysmonstm_agent", "agent")]
+)
+def test_nothing_is_imported_that_is_not_locked(folder: str, lock: str) -> None:
+    """Tests have more installed than a hub or an agent has."""
+    owners = packages_distributions()
+    tops = {
+        arrow.imported.partition(".")[0]
+        for name, path in modules(folder)
+        for arrow in imports_of(name, path)
+        if not {"tests", "testing"} & set(name.split("."))
+    }
+
+    known = locked(lock).union(*map(locked, EXTRAS if lock == "hub" else ()))
+
+    missing = {
+        top
+        for top in tops - OURS - sys.stdlib_module_names
+        if not {plain(owner) for owner in owners.get(top, [])} & known
+    }
+
+    assert missing == set()
+
+
+def test_the_locks_agree() -> None:
+    def pins(which: str) -> dict[str, str]:
+        text = (ROOT / "requirements" / f"{which}.txt").read_text()
+        return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
+
+    dev = pins("dev")
+
+    assert pins("hub").items() <= dev.items()
+    assert pins("agent").items() <= dev.items()
+    assert pins("archive").items() <= dev.items()
