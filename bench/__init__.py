@@ -1,0 +1,1 @@
+"""Measurements, as ratios within one run where there are peers; never tests."""

@@ -1,0 +1,93 @@
+"""How long a back-test takes: 100 machines, seven days in the tiers.
+
+    python -m bench.backtests [embedded|production] [--machines 100]
+
+The tiers are filled as by `bench.query`: a week of minutes, an hour of samples. One
+rule never fires, so the hours alone are read; one fires here and there; one is
+beyond its threshold nearly always, which is the most there is to read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+INSIDE = "SYSMONSTM_BENCH_INSIDE"
+ROUNDS = 3
+# Of the CPU.
+THRESHOLDS = {"never": 2.0, "here and there": 0.9, "nearly always": 0.01}
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kinds", nargs="*", default=["embedded", "production"])
+    parser.add_argument("--machines", type=int, default=100)
+    told = parser.parse_args(arguments)
+    if os.environ.get(INSIDE):
+        inside(told.machines)
+        return
+    from hub.testing import hubs, services
+
+    for kind in told.kinds:
+        print(f"{kind}:", flush=True)
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            settings = {INSIDE: "1", "DATA_DIR": folder, "LOG_LEVEL": "ERROR"}
+            if kind == "production":
+                settings["TIMESCALE_URL"] = stack.enter_context(services.postgres())
+                settings["REDIS_URL"] = stack.enter_context(services.redis())
+            subprocess.run(
+                [
+                    *(sys.executable, "-m", "bench.backtests"),
+                    *("--machines", str(told.machines)),
+                ],
+                env=hubs.environment(**settings),
+                cwd=hubs.ROOT,
+                check=True,
+            )
+
+
+def inside(count: int) -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "hub.settings"
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    from django.utils import timezone
+
+    from bench import query
+    from hub.alerts.answer import sentence
+    from hub.alerts.backtest import back_test
+    from hub.alerts.matchers import parse
+    from hub.alerts.spec import Kind, Spec
+    from hub.machines.models import Machine
+
+    query.fill(count, count)
+    machines = list(Machine.objects.all())
+    for name, threshold in THRESHOLDS.items():
+        spec = Spec(
+            rule=1,
+            kind=Kind.THRESHOLD,
+            metric="system.cpu.utilization",
+            warning=threshold,
+            matchers=parse("{}"),
+            for_s=300,
+            clear_for_s=60,
+        )
+        took = []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            found = back_test(spec, machines, timezone.now())
+            took.append(time.perf_counter() - began)
+        print(f"  {name}: {min(took) * 1000:.0f} ms. {sentence(found)}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
