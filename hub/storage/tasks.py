@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from celery import shared_task
+from django.db import OperationalError
 from django.utils import timezone
 
 from hub.log import get_logger
-from hub.storage import chunks, expire, rollup, tiers
+from hub.storage import backfill, chunks, expire, rollup, tiers
 from hub.storage.archive import ArchiveFailed
 from hub.storage.database import DatabaseDown
 
@@ -39,6 +40,18 @@ def expire_tiers() -> None:
             log.error("archive.failed", error=str(failed))
         else:
             log.info("expire.done", tier=tier.name, count=gone)
+    _expire_marks()
+
+
+def _expire_marks() -> None:
+    """Forget what was said of stretches that no tier has any more."""
+    longest = max(tier.retention for tier in tiers.TIERS)
+    try:
+        gone = backfill.expire(timezone.now() - longest)
+    except (DatabaseDown, OperationalError) as down:
+        log.warning("expire.stopped", tier="marks", error=str(down))
+    else:
+        log.info("expire.done", tier="marks", count=gone)
 
 
 @shared_task

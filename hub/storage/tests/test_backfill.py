@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hub.machines.models import Machine
-from hub.storage import away, raw
+from hub.storage import away, raw, tasks
 from hub.storage.backfill import Gap, Stretch, backfills, explain, gaps, note
 from hub.storage.layouts import LayoutInfo
 from hub.storage.models import Backfill, HubAway
@@ -129,3 +129,19 @@ def test_a_clock_that_steps_back_is_no_absence() -> None:
 
     assert away.beat(at(0)) is None
     assert away.beat(at(9.1)) is None
+
+
+@pytest.mark.django_db
+def test_marks_go_with_the_last_tier_that_they_speak_of(machine: Machine) -> None:
+    now = datetime.now(UTC)
+    for days in (91, 89):
+        end = now - timedelta(days=days)
+        Backfill.objects.create(
+            machine=machine, start=end - timedelta(hours=1), end=end, received=end
+        )
+
+    tasks.expire_tiers()
+
+    assert [mark.end > now - timedelta(days=90) for mark in Backfill.objects.all()] == [
+        True
+    ]
