@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 import numpy as np
 
-INSIDE = "SYSMONSTM_BENCH_INSIDE"
+from bench import kinds
+
 INTERVAL_S = 5
 # What ingest gathers in a transaction and tells as one event.
 BATCHES = 150
@@ -44,30 +42,15 @@ SHAPES = (
 
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", default=["embedded", "production"])
+    parser.add_argument("kinds", nargs="*", default=kinds.KINDS)
     parser.add_argument("--machines", type=int, default=1000)
     parser.add_argument("--rules", type=int, default=50)
     options = parser.parse_args(arguments)
-    if os.environ.get(INSIDE):
+    if kinds.is_inside():
         inside(options.machines, options.rules)
         return
-    from hub.testing import hubs, services
-
-    for kind in options.kinds:
-        print(f"{kind}:", flush=True)
-        with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            settings = {INSIDE: "1", "DATA_DIR": folder, "LOG_LEVEL": "ERROR"}
-            if kind == "production":
-                settings["TIMESCALE_URL"] = stack.enter_context(services.postgres())
-                settings["REDIS_URL"] = stack.enter_context(services.redis())
-            sizes = ["--machines", str(options.machines), "--rules", str(options.rules)]
-            subprocess.run(
-                [sys.executable, "-m", "bench.alerts", *sizes],
-                env=hubs.environment(**settings),
-                cwd=hubs.ROOT,
-                check=True,
-            )
+    sizes = ["--machines", str(options.machines), "--rules", str(options.rules)]
+    kinds.each("bench.alerts", options.kinds, *sizes)
 
 
 def inside(machines: int, rules: int) -> None:

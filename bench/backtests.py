@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 
-INSIDE = "SYSMONSTM_BENCH_INSIDE"
+from bench import kinds
+
 ROUNDS = 3
 # Of the CPU.
 THRESHOLDS = {"never": 2.0, "here and there": 0.9, "nearly always": 0.01}
@@ -26,31 +24,14 @@ THRESHOLDS = {"never": 2.0, "here and there": 0.9, "nearly always": 0.01}
 
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", default=["embedded", "production"])
+    parser.add_argument("kinds", nargs="*", default=kinds.KINDS)
     parser.add_argument("--machines", type=int, default=100)
     told = parser.parse_args(arguments)
-    if os.environ.get(INSIDE):
+    if kinds.is_inside():
         inside(told.machines)
         return
-    from hub.testing import hubs, services
-
-    for kind in told.kinds:
-        print(f"{kind}:", flush=True)
-        with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            settings = {INSIDE: "1", "DATA_DIR": folder, "LOG_LEVEL": "ERROR"}
-            if kind == "production":
-                settings["TIMESCALE_URL"] = stack.enter_context(services.postgres())
-                settings["REDIS_URL"] = stack.enter_context(services.redis())
-            subprocess.run(
-                [
-                    *(sys.executable, "-m", "bench.backtests"),
-                    *("--machines", str(told.machines)),
-                ],
-                env=hubs.environment(**settings),
-                cwd=hubs.ROOT,
-                check=True,
-            )
+    sizes = ["--machines", str(told.machines)]
+    kinds.each("bench.backtests", told.kinds, *sizes)
 
 
 def inside(count: int) -> None:

@@ -11,20 +11,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from urllib.parse import urlencode
 
+from bench import kinds
 from bench.figures import spread
 
 ROUNDS = 50
 # Rows that a screen shows; the page asks for sparklines as it is scrolled.
 IN_SIGHT = 30
-INSIDE = "SYSMONSTM_BENCH_INSIDE"
 
 # What the budgets name; the others are there to be seen.
 BUDGETS = {"overview": "<= 100 ms", "machine, charts, 1 h": "<= 15 ms"}
@@ -32,33 +29,15 @@ BUDGETS = {"overview": "<= 100 ms", "machine, charts, 1 h": "<= 15 ms"}
 
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", default=["embedded", "production"])
+    parser.add_argument("kinds", nargs="*", default=kinds.KINDS)
     parser.add_argument("--machines", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=60)
     options = parser.parse_args(arguments)
-    if os.environ.get(INSIDE):
+    if kinds.is_inside():
         inside(options.machines, options.minutes)
         return
-    from hub.testing import hubs, services
-
-    for kind in options.kinds:
-        print(f"{kind}:", flush=True)
-        with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            settings = {INSIDE: "1", "DATA_DIR": folder, "LOG_LEVEL": "ERROR"}
-            settings["ALLOWED_HOSTS"] = "testserver"
-            if kind == "production":
-                settings["TIMESCALE_URL"] = stack.enter_context(services.postgres())
-                settings["REDIS_URL"] = stack.enter_context(services.redis())
-            # A process each: settings are read once.
-            sizes = ["--machines", str(options.machines)]
-            sizes += ["--minutes", str(options.minutes)]
-            subprocess.run(
-                [sys.executable, "-m", "bench.pages", *sizes],
-                env=hubs.environment(**settings),
-                cwd=hubs.ROOT,
-                check=True,
-            )
+    sizes = ["--machines", str(options.machines), "--minutes", str(options.minutes)]
+    kinds.each("bench.pages", options.kinds, *sizes)
 
 
 def inside(machines: int, minutes: float) -> None:

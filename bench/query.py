@@ -12,17 +12,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench import kinds
 from bench.figures import spread
 
 if TYPE_CHECKING:
@@ -30,38 +28,21 @@ if TYPE_CHECKING:
     from hub.storage.tiers import Tier
 
 ROUNDS = 30
-INSIDE = "SYSMONSTM_BENCH_INSIDE"
 RANGES = ("1h", "6h", "24h", "7d", "30d", "90d")
 BUDGETS = {"overview": "<= 100 ms", "charts, 1h": "<= 15 ms"}
 
 
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", default=["embedded", "production"])
+    parser.add_argument("kinds", nargs="*", default=kinds.KINDS)
     parser.add_argument("--machines", type=int, default=1000)
     parser.add_argument("--long", type=int, default=5)
     told = parser.parse_args(arguments)
-    if os.environ.get(INSIDE):
+    if kinds.is_inside():
         inside(told.machines, told.long)
         return
-    from hub.testing import hubs, services
-
-    for kind in told.kinds:
-        print(f"{kind}:", flush=True)
-        with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            settings = {INSIDE: "1", "DATA_DIR": folder, "LOG_LEVEL": "ERROR"}
-            settings["ALLOWED_HOSTS"] = "testserver"
-            if kind == "production":
-                settings["TIMESCALE_URL"] = stack.enter_context(services.postgres())
-                settings["REDIS_URL"] = stack.enter_context(services.redis())
-            sizes = ["--machines", str(told.machines), "--long", str(told.long)]
-            subprocess.run(
-                [sys.executable, "-m", "bench.query", *sizes],
-                env=hubs.environment(**settings),
-                cwd=hubs.ROOT,
-                check=True,
-            )
+    sizes = ["--machines", str(told.machines), "--long", str(told.long)]
+    kinds.each("bench.query", told.kinds, *sizes)
 
 
 def inside(machines: int, long: int) -> None:
