@@ -8,16 +8,15 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-import orjson
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
-from hub.alerts import muting, outbox
+from hub.alerts import muting, news, outbox
 from hub.alerts.models import Alert, Happening, Silence
 from hub.events.bus import get_bus
-from hub.events.event import ALERTS_CHANGED, BusDown, Event
+from hub.events.event import ALERTS_CHANGED, BusDown
 
 MAX_NOTE = 1000
 
@@ -82,13 +81,5 @@ FOREVER = datetime(9000, 1, 1, tzinfo=timezone.get_fixed_timezone(0))
 
 def _tell(alert: Alert) -> None:
     """Tell the pages; the rows are there, they find them without us."""
-    machine = alert.machine.machine_id if alert.machine else ""
-    told = {
-        "alert": alert.pk,
-        "machine": machine,
-        "severity": alert.severity,
-        "rule": alert.rule_name,
-        "state": alert.state,
-    }
     with suppress(BusDown):
-        async_to_sync(get_bus().publish)(Event(ALERTS_CHANGED, orjson.dumps(told)))
+        async_to_sync(get_bus().publish)(news.event(ALERTS_CHANGED, alert))

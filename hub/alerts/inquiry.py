@@ -20,7 +20,7 @@ import orjson
 from django.db import connections
 from django.utils import timezone
 
-from hub.alerts import culprit
+from hub.alerts import culprit, news
 from hub.alerts.models import Alert
 from hub.events.bus import Bus
 from hub.events.event import (
@@ -93,7 +93,7 @@ class Inquiry:
             await self._tell(found)
 
     async def _tell(self, found: Found) -> None:
-        events = [Event(ALERTS_CHANGED, _changed(alert)) for alert in found.changed]
+        events = [news.event(ALERTS_CHANGED, alert) for alert in found.changed]
         if found.question:
             events.append(Event(PROCESSES_ASK, orjson.dumps(found.question)))
         with suppress(BusDown):
@@ -144,15 +144,3 @@ def seen(machine: int) -> Found:
 
 def _alerts(**wanted: Any) -> list[Alert]:
     return list(Alert.objects.filter(**wanted).select_related("machine")[:100])
-
-
-def _changed(alert: Alert) -> bytes:
-    return orjson.dumps(
-        {
-            "alert": alert.pk,
-            "machine": alert.machine.machine_id if alert.machine else "",
-            "severity": alert.severity,
-            "rule": alert.rule_name,
-            "state": alert.state,
-        }
-    )

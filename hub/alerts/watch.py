@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import orjson
 from django.db import connections
 
+from hub.alerts import news
 from hub.alerts.engine import Engine, Happened, Turn
 from hub.alerts.inquiry import Inquiry
 from hub.alerts.models import Alert
@@ -164,18 +164,10 @@ class Watch:
 
     async def _announce(self, alert: Alert, happening: Happening) -> None:
         """Tell the pages; the alert is in the database, they find it without us."""
-        machine = alert.machine.machine_id if alert.machine else ""
-        told = {
-            "alert": alert.pk,
-            "machine": machine,
-            "severity": alert.severity,
-            "rule": alert.rule_name,
-            "state": alert.state,
-        }
         topic = TOPICS.get(happening, ALERTS_CHANGED)
         with suppress(BusDown):
-            await self._bus.publish(Event(topic, orjson.dumps(told)))
-        log.info(topic, **told)
+            await self._bus.publish(news.event(topic, alert))
+        log.info(topic, **news.fields(alert))
 
     async def _close(self) -> None:
         loop = asyncio.get_running_loop()
