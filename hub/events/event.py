@@ -24,6 +24,15 @@ PROCESSES_ASK = "processes.ask"
 # A snapshot of processes is in hot state: {"pk": …, "taken_ms": …, "request": …},
 # whose number is 0 when nobody had asked.
 PROCESSES_SEEN = "processes.seen"
+# A machine's credential was made, replaced or revoked: {"pk": …} as JSON.
+CREDENTIALS_CHANGED = "credentials.changed"
+# The settings wanted of agents have changed: {"pks": [...]}, or {} for everybody's.
+SETTINGS_CHANGED = "settings.changed"
+# Somebody looks at these machines' own pages now: {"pks": [...]}, told again every
+# few seconds as long as it is so.
+MACHINES_WATCHED = "machines.watched"
+# Instant samples, packed as in METRICS_RAW: to be shown, never judged.
+METRICS_INSTANT = "metrics.instant"
 
 # A member that dies this often on one event is killed by it.
 MAX_DELIVERIES = 5

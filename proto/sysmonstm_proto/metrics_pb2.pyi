@@ -91,6 +91,8 @@ class MetricsRequest(_message.Message):
     LIVE_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     PROCESSES_FIELD_NUMBER: _builtins.int
+    GOODBYE_FIELD_NUMBER: _builtins.int
+    INSTANT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -111,6 +113,16 @@ class MetricsRequest(_message.Message):
     def processes(self) -> Global___ProcessSnapshot:
         """Neither acknowledged nor refused."""
 
+    @_builtins.property
+    def goodbye(self) -> Global___Goodbye:
+        """The agent is being stopped on purpose: from here on its silence is meant."""
+
+    @_builtins.property
+    def instant(self) -> Global___Sample:
+        """Taken between two ticks because somebody is watching (LiveMode). Shown, never
+        stored or judged; its sequence is 0.
+        """
+
     def __init__(
         self,
         *,
@@ -120,16 +132,40 @@ class MetricsRequest(_message.Message):
         live: Global___Sample | None = ...,
         account: Global___Account | None = ...,
         processes: Global___ProcessSnapshot | None = ...,
+        goodbye: Global___Goodbye | None = ...,
+        instant: Global___Sample | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "hello", b"hello", "layout", b"layout", "live", b"live", "processes", b"processes", "samples", b"samples"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "goodbye", b"goodbye", "hello", b"hello", "instant", b"instant", "layout", b"layout", "live", b"live", "processes", b"processes", "samples", b"samples"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "hello", b"hello", "layout", b"layout", "live", b"live", "processes", b"processes", "samples", b"samples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "goodbye", b"goodbye", "hello", b"hello", "instant", b"instant", "layout", b"layout", "live", b"live", "processes", b"processes", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "layout", "samples", "live", "account", "processes"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "layout", "samples", "live", "account", "processes", "goodbye", "instant"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
 Global___MetricsRequest: _TypeAlias = MetricsRequest  # noqa: Y015
+
+@_typing.final
+class Goodbye(_message.Message):
+    """Said after the last sample of a stream, when the agent is told to end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """One word or two for people: "stopped", "uninstalled"."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Goodbye: _TypeAlias = Goodbye  # noqa: Y015
 
 @_typing.final
 class Hello(_message.Message):
@@ -795,3 +831,762 @@ class MachineState(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MachineState: _TypeAlias = MachineState  # noqa: Y015
+
+@_typing.final
+class EnrolRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    AGENT_VERSION_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_REQUEST_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    machine_id: _builtins.str
+    """What the machine calls itself. The answer says what the hub calls it."""
+    secret: _builtins.str
+    """"sma_" and 43 characters of URL-safe base64: 32 random bytes."""
+    agent_version: _builtins.str
+    certificate_request: _builtins.bytes
+    """PKCS #10, DER, for mutual TLS; empty = none is wanted."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        machine_id: _builtins.str = ...,
+        secret: _builtins.str = ...,
+        agent_version: _builtins.str = ...,
+        certificate_request: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "certificate_request", b"certificate_request", "machine_id", b"machine_id", "secret", b"secret", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnrolRequest: _TypeAlias = EnrolRequest  # noqa: Y015
+
+@_typing.final
+class EnrolResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CLOCK_UNIX_MS_FIELD_NUMBER: _builtins.int
+    machine_id: _builtins.str
+    """The machine that the secret now speaks for."""
+    certificate: _builtins.bytes
+    """X.509, DER; empty = the hub issues none."""
+    clock_unix_ms: _builtins.int
+    """The hub's clock, Unix milliseconds."""
+    def __init__(
+        self,
+        *,
+        machine_id: _builtins.str = ...,
+        certificate: _builtins.bytes = ...,
+        clock_unix_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "clock_unix_ms", b"clock_unix_ms", "machine_id", b"machine_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnrolResponse: _TypeAlias = EnrolResponse  # noqa: Y015
+
+@_typing.final
+class RotateRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECRET_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_REQUEST_FIELD_NUMBER: _builtins.int
+    secret: _builtins.str
+    """The new one, in the same form as EnrolRequest.secret. Kept by the agent
+    before it asks, so that an interruption never locks it out.
+    """
+    certificate_request: _builtins.bytes
+    """PKCS #10, DER; empty = no new certificate is wanted."""
+    def __init__(
+        self,
+        *,
+        secret: _builtins.str = ...,
+        certificate_request: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request", b"certificate_request", "secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateRequest: _TypeAlias = RotateRequest  # noqa: Y015
+
+@_typing.final
+class RotateResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLD_UNTIL_UNIX_MS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    old_until_unix_ms: _builtins.int
+    """When the old secret ends, Unix milliseconds."""
+    certificate: _builtins.bytes
+    """X.509, DER; empty = none."""
+    def __init__(
+        self,
+        *,
+        old_until_unix_ms: _builtins.int = ...,
+        certificate: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "old_until_unix_ms", b"old_until_unix_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateResponse: _TypeAlias = RotateResponse  # noqa: Y015
+
+@_typing.final
+class WatchConfigRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
+    APPLIED_VERSION_FIELD_NUMBER: _builtins.int
+    COLLECTORS_FIELD_NUMBER: _builtins.int
+    machine_id: _builtins.str
+    """As in Hello: counts only where the credential belongs to no single machine."""
+    applied_version: _builtins.int
+    """The version that is applied now; 0 = none."""
+    @_builtins.property
+    def collectors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The collectors this agent has, on or off."""
+
+    def __init__(
+        self,
+        *,
+        machine_id: _builtins.str = ...,
+        applied_version: _builtins.int = ...,
+        collectors: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_version", b"applied_version", "collectors", b"collectors", "machine_id", b"machine_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchConfigRequest: _TypeAlias = WatchConfigRequest  # noqa: Y015
+
+@_typing.final
+class AgentConfig(_message.Message):
+    """The whole of the wanted settings; what is absent is the agent's own choice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CollectorsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bool
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
+    COLLECTORS_FIELD_NUMBER: _builtins.int
+    SKIP_MOUNTS_FIELD_NUMBER: _builtins.int
+    SKIP_DEVICES_FIELD_NUMBER: _builtins.int
+    SKIP_INTERFACES_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Grows with every change. Reported back in ConfigReport."""
+    interval_ms: _builtins.int
+    """Time between two samples, milliseconds, 1,000 to 300,000; 0 = the agent's own."""
+    @_builtins.property
+    def collectors(self) -> _containers.ScalarMap[_builtins.str, _builtins.bool]:
+        """By name: on or off. Those not named stay as the agent has them."""
+
+    @_builtins.property
+    def skip_mounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Globs (* and ?), at most 100 of each, of what is not measured."""
+
+    @_builtins.property
+    def skip_devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def skip_interfaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def processes(self) -> Global___ProcessRing: ...
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """At most 64, for people and for rules; the agent only shows them."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        interval_ms: _builtins.int = ...,
+        collectors: _abc.Mapping[_builtins.str, _builtins.bool] | None = ...,
+        skip_mounts: _abc.Iterable[_builtins.str] | None = ...,
+        skip_devices: _abc.Iterable[_builtins.str] | None = ...,
+        skip_interfaces: _abc.Iterable[_builtins.str] | None = ...,
+        processes: Global___ProcessRing | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["processes", b"processes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collectors", b"collectors", "interval_ms", b"interval_ms", "labels", b"labels", "processes", b"processes", "skip_devices", b"skip_devices", "skip_interfaces", b"skip_interfaces", "skip_mounts", b"skip_mounts", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentConfig: _TypeAlias = AgentConfig  # noqa: Y015
+
+@_typing.final
+class ProcessRing(_message.Message):
+    """The short memory of which processes were busy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFF_FIELD_NUMBER: _builtins.int
+    HIDE_ARGUMENTS_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    off: _builtins.bool
+    hide_arguments: _builtins.bool
+    """Without their arguments: names alone."""
+    entries: _builtins.int
+    """Entries in a snapshot, 1 to 30; 0 = 30."""
+    def __init__(
+        self,
+        *,
+        off: _builtins.bool = ...,
+        hide_arguments: _builtins.bool = ...,
+        entries: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "hide_arguments", b"hide_arguments", "off", b"off"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessRing: _TypeAlias = ProcessRing  # noqa: Y015
+
+@_typing.final
+class ConfigReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    machine_id: _builtins.str
+    """As in WatchConfigRequest."""
+    version: _builtins.int
+    """The version this is about."""
+    @_builtins.property
+    def refused(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """A sentence for each setting that was refused, at most 32; the others are
+        applied. Empty = all of it is applied.
+        """
+
+    def __init__(
+        self,
+        *,
+        machine_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        refused: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["machine_id", b"machine_id", "refused", b"refused", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigReport: _TypeAlias = ConfigReport  # noqa: Y015
+
+@_typing.final
+class ConfigReportReceived(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigReportReceived: _TypeAlias = ConfigReportReceived  # noqa: Y015
+
+@_typing.final
+class ControlAnswer(_message.Message):
+    """What an agent says on its control stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    HELLO_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    COLLECTED_FIELD_NUMBER: _builtins.int
+    LIVE_MODE_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
+    DIAGNOSTICS_FIELD_NUMBER: _builtins.int
+    PONG_FIELD_NUMBER: _builtins.int
+    request: _builtins.int
+    """Of the command; 0 in Hello."""
+    refused: _builtins.str
+    """It will not, or cannot: one sentence."""
+    @_builtins.property
+    def hello(self) -> Global___ControlHello: ...
+    @_builtins.property
+    def collected(self) -> Global___MachineState: ...
+    @_builtins.property
+    def live_mode(self) -> Global___LiveModeSet: ...
+    @_builtins.property
+    def processes(self) -> Global___ProcessList: ...
+    @_builtins.property
+    def connections(self) -> Global___ConnectionSummary: ...
+    @_builtins.property
+    def diagnostics(self) -> Global___Diagnostics: ...
+    @_builtins.property
+    def pong(self) -> Global___Pong: ...
+    def __init__(
+        self,
+        *,
+        request: _builtins.int = ...,
+        hello: Global___ControlHello | None = ...,
+        refused: _builtins.str = ...,
+        collected: Global___MachineState | None = ...,
+        live_mode: Global___LiveModeSet | None = ...,
+        processes: Global___ProcessList | None = ...,
+        connections: Global___ConnectionSummary | None = ...,
+        diagnostics: Global___Diagnostics | None = ...,
+        pong: Global___Pong | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collected", b"collected", "connections", b"connections", "diagnostics", b"diagnostics", "hello", b"hello", "live_mode", b"live_mode", "pong", b"pong", "processes", b"processes", "refused", b"refused"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collected", b"collected", "connections", b"connections", "diagnostics", b"diagnostics", "hello", b"hello", "live_mode", b"live_mode", "pong", b"pong", "processes", b"processes", "refused", b"refused", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "refused", "collected", "live_mode", "processes", "connections", "diagnostics", "pong"]  # noqa: Y015
+    _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
+
+Global___ControlAnswer: _TypeAlias = ControlAnswer  # noqa: Y015
+
+@_typing.final
+class ControlHello(_message.Message):
+    """The first message of a control stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
+    AGENT_VERSION_FIELD_NUMBER: _builtins.int
+    machine_id: _builtins.str
+    """As in WatchConfigRequest."""
+    agent_version: _builtins.str
+    def __init__(
+        self,
+        *,
+        machine_id: _builtins.str = ...,
+        agent_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "machine_id", b"machine_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ControlHello: _TypeAlias = ControlHello  # noqa: Y015
+
+@_typing.final
+class ControlCommand(_message.Message):
+    """Each is answered once, within timeout_ms or not at all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    COLLECT_NOW_FIELD_NUMBER: _builtins.int
+    LIVE_MODE_FIELD_NUMBER: _builtins.int
+    LIST_PROCESSES_FIELD_NUMBER: _builtins.int
+    SUMMARISE_CONNECTIONS_FIELD_NUMBER: _builtins.int
+    DIAGNOSE_FIELD_NUMBER: _builtins.int
+    PING_FIELD_NUMBER: _builtins.int
+    request: _builtins.int
+    """Comes back in the answer; never 0."""
+    timeout_ms: _builtins.int
+    @_builtins.property
+    def collect_now(self) -> Global___CollectNow:
+        """Take a sample now, apart from the stored ones, and answer with it."""
+
+    @_builtins.property
+    def live_mode(self) -> Global___LiveMode: ...
+    @_builtins.property
+    def list_processes(self) -> Global___ListProcesses: ...
+    @_builtins.property
+    def summarise_connections(self) -> Global___SummariseConnections: ...
+    @_builtins.property
+    def diagnose(self) -> Global___Diagnose: ...
+    @_builtins.property
+    def ping(self) -> Global___Ping: ...
+    def __init__(
+        self,
+        *,
+        request: _builtins.int = ...,
+        timeout_ms: _builtins.int = ...,
+        collect_now: Global___CollectNow | None = ...,
+        live_mode: Global___LiveMode | None = ...,
+        list_processes: Global___ListProcesses | None = ...,
+        summarise_connections: Global___SummariseConnections | None = ...,
+        diagnose: Global___Diagnose | None = ...,
+        ping: Global___Ping | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collect_now", b"collect_now", "diagnose", b"diagnose", "list_processes", b"list_processes", "live_mode", b"live_mode", "ping", b"ping", "summarise_connections", b"summarise_connections"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "collect_now", b"collect_now", "diagnose", b"diagnose", "list_processes", b"list_processes", "live_mode", b"live_mode", "ping", b"ping", "request", b"request", "summarise_connections", b"summarise_connections", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["collect_now", "live_mode", "list_processes", "summarise_connections", "diagnose", "ping"]  # noqa: Y015
+    _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
+
+Global___ControlCommand: _TypeAlias = ControlCommand  # noqa: Y015
+
+@_typing.final
+class CollectNow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectNow: _TypeAlias = CollectNow  # noqa: Y015
+
+@_typing.final
+class LiveMode(_message.Message):
+    """Send MetricsRequest.instant this often until the lease is over. A later one
+    replaces an earlier one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
+    LEASE_MS_FIELD_NUMBER: _builtins.int
+    interval_ms: _builtins.int
+    """Milliseconds, at least 1,000."""
+    lease_ms: _builtins.int
+    """Milliseconds, at most 60,000; 0 = end now."""
+    def __init__(
+        self,
+        *,
+        interval_ms: _builtins.int = ...,
+        lease_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_ms", b"interval_ms", "lease_ms", b"lease_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiveMode: _TypeAlias = LiveMode  # noqa: Y015
+
+@_typing.final
+class LiveModeSet(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
+    LEASE_MS_FIELD_NUMBER: _builtins.int
+    interval_ms: _builtins.int
+    lease_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        interval_ms: _builtins.int = ...,
+        lease_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_ms", b"interval_ms", "lease_ms", b"lease_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiveModeSet: _TypeAlias = LiveModeSet  # noqa: Y015
+
+@_typing.final
+class ListProcesses(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """At most 1,000; 0 = 1,000. Those that use most processor, memory or I/O."""
+    def __init__(
+        self,
+        *,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProcesses: _TypeAlias = ListProcesses  # noqa: Y015
+
+@_typing.final
+class ProcessList(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAKEN_UNIX_MS_FIELD_NUMBER: _builtins.int
+    SPAN_MS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    taken_unix_ms: _builtins.int
+    """By the agent's clock, Unix milliseconds."""
+    span_ms: _builtins.int
+    """Over how long what is a rate was measured, milliseconds."""
+    total: _builtins.int
+    """How many there are on the machine."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProcessEntry]: ...
+    def __init__(
+        self,
+        *,
+        taken_unix_ms: _builtins.int = ...,
+        span_ms: _builtins.int = ...,
+        total: _builtins.int = ...,
+        entries: _abc.Iterable[Global___ProcessEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "span_ms", b"span_ms", "taken_unix_ms", b"taken_unix_ms", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessList: _TypeAlias = ProcessList  # noqa: Y015
+
+@_typing.final
+class SummariseConnections(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummariseConnections: _TypeAlias = SummariseConnections  # noqa: Y015
+
+@_typing.final
+class ConnectionSummary(_message.Message):
+    """How many there are of each protocol and state. No addresses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectionCount]: ...
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___ConnectionCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectionSummary: _TypeAlias = ConnectionSummary  # noqa: Y015
+
+@_typing.final
+class ConnectionCount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    protocol: _builtins.str
+    """"tcp", "tcp6", "udp", "udp6"."""
+    state: _builtins.str
+    """The kernel's name: "ESTABLISHED"; for UDP ""."""
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        protocol: _builtins.str = ...,
+        state: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "protocol", b"protocol", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectionCount: _TypeAlias = ConnectionCount  # noqa: Y015
+
+@_typing.final
+class Diagnose(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Diagnose: _TypeAlias = Diagnose  # noqa: Y015
+
+@_typing.final
+class Diagnostics(_message.Message):
+    """How the agent itself is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_VERSION_FIELD_NUMBER: _builtins.int
+    PYTHON_VERSION_FIELD_NUMBER: _builtins.int
+    UPTIME_S_FIELD_NUMBER: _builtins.int
+    CPU_S_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
+    COLLECTORS_FIELD_NUMBER: _builtins.int
+    agent_version: _builtins.str
+    python_version: _builtins.str
+    uptime_s: _builtins.float
+    """Seconds since it started."""
+    cpu_s: _builtins.float
+    """Processor time since then, seconds."""
+    memory_bytes: _builtins.int
+    """Resident memory, bytes."""
+    @_builtins.property
+    def account(self) -> Global___Account: ...
+    @_builtins.property
+    def config(self) -> Global___AgentConfig:
+        """The settings that are in force."""
+
+    @_builtins.property
+    def collectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___CollectorState]: ...
+    def __init__(
+        self,
+        *,
+        agent_version: _builtins.str = ...,
+        python_version: _builtins.str = ...,
+        uptime_s: _builtins.float = ...,
+        cpu_s: _builtins.float = ...,
+        memory_bytes: _builtins.int = ...,
+        account: Global___Account | None = ...,
+        config: Global___AgentConfig | None = ...,
+        collectors: _abc.Iterable[Global___CollectorState] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "config", b"config"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "agent_version", b"agent_version", "collectors", b"collectors", "config", b"config", "cpu_s", b"cpu_s", "memory_bytes", b"memory_bytes", "python_version", b"python_version", "uptime_s", b"uptime_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Diagnostics: _TypeAlias = Diagnostics  # noqa: Y015
+
+@_typing.final
+class CollectorState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    on: _builtins.bool
+    duration_s: _builtins.float
+    """How long its last run took, seconds; 0 = it has not run."""
+    failure: _builtins.str
+    """What it last failed with, one line; empty = well."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        on: _builtins.bool = ...,
+        duration_s: _builtins.float = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_s", b"duration_s", "failure", b"failure", "name", b"name", "on", b"on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectorState: _TypeAlias = CollectorState  # noqa: Y015
+
+@_typing.final
+class Ping(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ping: _TypeAlias = Ping  # noqa: Y015
+
+@_typing.final
+class Pong(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOCK_UNIX_MS_FIELD_NUMBER: _builtins.int
+    clock_unix_ms: _builtins.int
+    """By the agent's clock, Unix milliseconds."""
+    def __init__(
+        self,
+        *,
+        clock_unix_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_unix_ms", b"clock_unix_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pong: _TypeAlias = Pong  # noqa: Y015

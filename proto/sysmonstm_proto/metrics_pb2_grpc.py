@@ -189,3 +189,332 @@ class MetricsService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class EnrolmentServiceStub:
+    """Who may speak. Both methods are safe to repeat when an answer was lost: the
+    agent chooses its secret and keeps it before it asks.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Enrol = channel.unary_unary(
+                '/sysmonstm.v1.EnrolmentService/Enrol',
+                request_serializer=sysmonstm__proto_dot_metrics__pb2.EnrolRequest.SerializeToString,
+                response_deserializer=sysmonstm__proto_dot_metrics__pb2.EnrolResponse.FromString,
+                _registered_method=True)
+        self.Rotate = channel.unary_unary(
+                '/sysmonstm.v1.EnrolmentService/Rotate',
+                request_serializer=sysmonstm__proto_dot_metrics__pb2.RotateRequest.SerializeToString,
+                response_deserializer=sysmonstm__proto_dot_metrics__pb2.RotateResponse.FromString,
+                _registered_method=True)
+
+
+class EnrolmentServiceServicer:
+    """Who may speak. Both methods are safe to repeat when an answer was lost: the
+    agent chooses its secret and keeps it before it asks.
+    """
+
+    def Enrol(self, request, context):
+        """Turns an enrolment token into an agent of its own. The same token with the
+        same secret gets the same answer again. UNAUTHENTICATED: the token is wrong,
+        used up or expired, always in the same words. RESOURCE_EXHAUSTED: too many
+        failures from this address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rotate(self, request, context):
+        """Replaces the caller's secret. The old one goes on for 10 minutes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_EnrolmentServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Enrol': grpc.unary_unary_rpc_method_handler(
+                    servicer.Enrol,
+                    request_deserializer=sysmonstm__proto_dot_metrics__pb2.EnrolRequest.FromString,
+                    response_serializer=sysmonstm__proto_dot_metrics__pb2.EnrolResponse.SerializeToString,
+            ),
+            'Rotate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rotate,
+                    request_deserializer=sysmonstm__proto_dot_metrics__pb2.RotateRequest.FromString,
+                    response_serializer=sysmonstm__proto_dot_metrics__pb2.RotateResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'sysmonstm.v1.EnrolmentService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('sysmonstm.v1.EnrolmentService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class EnrolmentService:
+    """Who may speak. Both methods are safe to repeat when an answer was lost: the
+    agent chooses its secret and keeps it before it asks.
+    """
+
+    @staticmethod
+    def Enrol(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sysmonstm.v1.EnrolmentService/Enrol',
+            sysmonstm__proto_dot_metrics__pb2.EnrolRequest.SerializeToString,
+            sysmonstm__proto_dot_metrics__pb2.EnrolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rotate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sysmonstm.v1.EnrolmentService/Rotate',
+            sysmonstm__proto_dot_metrics__pb2.RotateRequest.SerializeToString,
+            sysmonstm__proto_dot_metrics__pb2.RotateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ConfigServiceStub:
+    """What the hub wants an agent to be like.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.WatchConfig = channel.unary_stream(
+                '/sysmonstm.v1.ConfigService/WatchConfig',
+                request_serializer=sysmonstm__proto_dot_metrics__pb2.WatchConfigRequest.SerializeToString,
+                response_deserializer=sysmonstm__proto_dot_metrics__pb2.AgentConfig.FromString,
+                _registered_method=True)
+        self.ReportConfig = channel.unary_unary(
+                '/sysmonstm.v1.ConfigService/ReportConfig',
+                request_serializer=sysmonstm__proto_dot_metrics__pb2.ConfigReport.SerializeToString,
+                response_deserializer=sysmonstm__proto_dot_metrics__pb2.ConfigReportReceived.FromString,
+                _registered_method=True)
+
+
+class ConfigServiceServicer:
+    """What the hub wants an agent to be like.
+    """
+
+    def WatchConfig(self, request, context):
+        """Sends the settings now, and again whenever they change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportConfig(self, request, context):
+        """Says what became of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ConfigServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'WatchConfig': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchConfig,
+                    request_deserializer=sysmonstm__proto_dot_metrics__pb2.WatchConfigRequest.FromString,
+                    response_serializer=sysmonstm__proto_dot_metrics__pb2.AgentConfig.SerializeToString,
+            ),
+            'ReportConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportConfig,
+                    request_deserializer=sysmonstm__proto_dot_metrics__pb2.ConfigReport.FromString,
+                    response_serializer=sysmonstm__proto_dot_metrics__pb2.ConfigReportReceived.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'sysmonstm.v1.ConfigService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('sysmonstm.v1.ConfigService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ConfigService:
+    """What the hub wants an agent to be like.
+    """
+
+    @staticmethod
+    def WatchConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sysmonstm.v1.ConfigService/WatchConfig',
+            sysmonstm__proto_dot_metrics__pb2.WatchConfigRequest.SerializeToString,
+            sysmonstm__proto_dot_metrics__pb2.AgentConfig.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sysmonstm.v1.ConfigService/ReportConfig',
+            sysmonstm__proto_dot_metrics__pb2.ConfigReport.SerializeToString,
+            sysmonstm__proto_dot_metrics__pb2.ConfigReportReceived.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ControlServiceStub:
+    """What the hub may ask of an agent: a closed list, and each of it only reads.
+    Nothing here can run a program, read a file of the caller's choice or open a
+    shell.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ManageStream = channel.stream_stream(
+                '/sysmonstm.v1.ControlService/ManageStream',
+                request_serializer=sysmonstm__proto_dot_metrics__pb2.ControlAnswer.SerializeToString,
+                response_deserializer=sysmonstm__proto_dot_metrics__pb2.ControlCommand.FromString,
+                _registered_method=True)
+
+
+class ControlServiceServicer:
+    """What the hub may ask of an agent: a closed list, and each of it only reads.
+    Nothing here can run a program, read a file of the caller's choice or open a
+    shell.
+    """
+
+    def ManageStream(self, request_iterator, context):
+        """The agent calls, says Hello, and answers what it is asked for as long as the
+        call lives. The newest call of a machine wins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ControlServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ManageStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.ManageStream,
+                    request_deserializer=sysmonstm__proto_dot_metrics__pb2.ControlAnswer.FromString,
+                    response_serializer=sysmonstm__proto_dot_metrics__pb2.ControlCommand.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'sysmonstm.v1.ControlService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('sysmonstm.v1.ControlService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ControlService:
+    """What the hub may ask of an agent: a closed list, and each of it only reads.
+    Nothing here can run a program, read a file of the caller's choice or open a
+    shell.
+    """
+
+    @staticmethod
+    def ManageStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/sysmonstm.v1.ControlService/ManageStream',
+            sysmonstm__proto_dot_metrics__pb2.ControlAnswer.SerializeToString,
+            sysmonstm__proto_dot_metrics__pb2.ControlCommand.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

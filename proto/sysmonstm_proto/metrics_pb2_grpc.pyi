@@ -107,3 +107,153 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams the newest sample of every machine, ordered by machine_id."""
 
 def add_MetricsServiceServicer_to_server(servicer: MetricsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class EnrolmentServiceStub:
+    """Who may speak. Both methods are safe to repeat when an answer was lost: the
+    agent chooses its secret and keeps it before it asks.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> EnrolmentServiceAsyncStub: ...
+    Enrol: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.EnrolRequest, _metrics_pb2.EnrolResponse]
+    """Turns an enrolment token into an agent of its own. The same token with the
+    same secret gets the same answer again. UNAUTHENTICATED: the token is wrong,
+    used up or expired, always in the same words. RESOURCE_EXHAUSTED: too many
+    failures from this address.
+    """
+    Rotate: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.RotateRequest, _metrics_pb2.RotateResponse]
+    """Replaces the caller's secret. The old one goes on for 10 minutes."""
+
+@_typing.type_check_only
+class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
+    """Who may speak. Both methods are safe to repeat when an answer was lost: the
+    agent chooses its secret and keeps it before it asks.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Enrol: _aio.UnaryUnaryMultiCallable[_metrics_pb2.EnrolRequest, _metrics_pb2.EnrolResponse]  # type: ignore[assignment]
+    """Turns an enrolment token into an agent of its own. The same token with the
+    same secret gets the same answer again. UNAUTHENTICATED: the token is wrong,
+    used up or expired, always in the same words. RESOURCE_EXHAUSTED: too many
+    failures from this address.
+    """
+    Rotate: _aio.UnaryUnaryMultiCallable[_metrics_pb2.RotateRequest, _metrics_pb2.RotateResponse]  # type: ignore[assignment]
+    """Replaces the caller's secret. The old one goes on for 10 minutes."""
+
+class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Who may speak. Both methods are safe to repeat when an answer was lost: the
+    agent chooses its secret and keeps it before it asks.
+    """
+
+    @_abc_1.abstractmethod
+    def Enrol(
+        self,
+        request: _metrics_pb2.EnrolRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.EnrolResponse, _abc.Awaitable[_metrics_pb2.EnrolResponse]]:
+        """Turns an enrolment token into an agent of its own. The same token with the
+        same secret gets the same answer again. UNAUTHENTICATED: the token is wrong,
+        used up or expired, always in the same words. RESOURCE_EXHAUSTED: too many
+        failures from this address.
+        """
+
+    @_abc_1.abstractmethod
+    def Rotate(
+        self,
+        request: _metrics_pb2.RotateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.RotateResponse, _abc.Awaitable[_metrics_pb2.RotateResponse]]:
+        """Replaces the caller's secret. The old one goes on for 10 minutes."""
+
+def add_EnrolmentServiceServicer_to_server(servicer: EnrolmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class ConfigServiceStub:
+    """What the hub wants an agent to be like."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ConfigServiceAsyncStub: ...
+    WatchConfig: _grpc.UnaryStreamMultiCallable[_metrics_pb2.WatchConfigRequest, _metrics_pb2.AgentConfig]
+    """Sends the settings now, and again whenever they change."""
+    ReportConfig: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ConfigReport, _metrics_pb2.ConfigReportReceived]
+    """Says what became of them."""
+
+@_typing.type_check_only
+class ConfigServiceAsyncStub(ConfigServiceStub):
+    """What the hub wants an agent to be like."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    WatchConfig: _aio.UnaryStreamMultiCallable[_metrics_pb2.WatchConfigRequest, _metrics_pb2.AgentConfig]  # type: ignore[assignment]
+    """Sends the settings now, and again whenever they change."""
+    ReportConfig: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ConfigReport, _metrics_pb2.ConfigReportReceived]  # type: ignore[assignment]
+    """Says what became of them."""
+
+class ConfigServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What the hub wants an agent to be like."""
+
+    @_abc_1.abstractmethod
+    def WatchConfig(
+        self,
+        request: _metrics_pb2.WatchConfigRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_metrics_pb2.AgentConfig], _abc.AsyncIterator[_metrics_pb2.AgentConfig]]:
+        """Sends the settings now, and again whenever they change."""
+
+    @_abc_1.abstractmethod
+    def ReportConfig(
+        self,
+        request: _metrics_pb2.ConfigReport,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.ConfigReportReceived, _abc.Awaitable[_metrics_pb2.ConfigReportReceived]]:
+        """Says what became of them."""
+
+def add_ConfigServiceServicer_to_server(servicer: ConfigServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class ControlServiceStub:
+    """What the hub may ask of an agent: a closed list, and each of it only reads.
+    Nothing here can run a program, read a file of the caller's choice or open a
+    shell.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ControlServiceAsyncStub: ...
+    ManageStream: _grpc.StreamStreamMultiCallable[_metrics_pb2.ControlAnswer, _metrics_pb2.ControlCommand]
+    """The agent calls, says Hello, and answers what it is asked for as long as the
+    call lives. The newest call of a machine wins.
+    """
+
+@_typing.type_check_only
+class ControlServiceAsyncStub(ControlServiceStub):
+    """What the hub may ask of an agent: a closed list, and each of it only reads.
+    Nothing here can run a program, read a file of the caller's choice or open a
+    shell.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ManageStream: _aio.StreamStreamMultiCallable[_metrics_pb2.ControlAnswer, _metrics_pb2.ControlCommand]  # type: ignore[assignment]
+    """The agent calls, says Hello, and answers what it is asked for as long as the
+    call lives. The newest call of a machine wins.
+    """
+
+class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What the hub may ask of an agent: a closed list, and each of it only reads.
+    Nothing here can run a program, read a file of the caller's choice or open a
+    shell.
+    """
+
+    @_abc_1.abstractmethod
+    def ManageStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_metrics_pb2.ControlAnswer],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_metrics_pb2.ControlCommand], _abc.AsyncIterator[_metrics_pb2.ControlCommand]]:
+        """The agent calls, says Hello, and answers what it is asked for as long as the
+        call lives. The newest call of a machine wins.
+        """
+
+def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
