@@ -1,4 +1,4 @@
-"""Every page needs a sign-in unless it says otherwise."""
+"""Every view says who may use it (`policy.py`); here is where that is enforced."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponseBase
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase
+
+from hub.log import get_logger
+from hub.people import policy
+from hub.people.policy import Policy
+from hub.people.roles import may
+
+log = get_logger(__name__)
 
 
-class SignInRequiredMiddleware(LoginRequiredMiddleware):
+class PolicyMiddleware(LoginRequiredMiddleware):
     """Look at the view first, and only then at who asks.
 
-    Django's own asks the database who it is even for views that are open to
-    everybody; `/health` must answer without one.
+    Who it is costs a question to the database; `/health` must answer without one.
     """
 
     def process_view(
@@ -23,6 +30,30 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
         view_args: tuple[Any, ...],
         view_kwargs: dict[str, Any],
     ) -> HttpResponseBase | None:
-        if not getattr(view_func, "login_required", True):
+        said = _policy_of(request, view_func)
+        if said is None:
+            log.error(
+                "policy.undeclared", view=f"{view_func.__module__}:{_name(view_func)}"
+            )
+            raise Http404
+        if said is Policy.ANYBODY or said is Policy.ADMIN_SITE:
             return None
-        return super().process_view(request, view_func, view_args, view_kwargs)
+        if not request.user.is_authenticated:
+            return self.handle_no_permission(request, view_func)
+        if said.role is not None and not may(request.user, said.role):
+            raise PermissionDenied
+        return None
+
+
+def _policy_of(request: HttpRequest, view: object) -> Policy | None:
+    if (said := policy.declared(view)) is not None:
+        return said
+    match = request.resolver_match
+    # Every address below /admin/ is wrapped by the site, which judges by itself.
+    if match is not None and match.app_names[:1] == ["admin"]:
+        return Policy.ADMIN_SITE
+    return None
+
+
+def _name(view: object) -> str:
+    return getattr(view, "__qualname__", type(view).__name__)

@@ -53,3 +53,30 @@ class SignInLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user.get_username()}, until {self.expires_at:%Y-%m-%d %H:%M}"
+
+
+class AuditEntry(models.Model):
+    """One line of the audit log; see `audit`."""
+
+    SUBJECT_CHARACTERS = 200
+    ADDRESS_CHARACTERS = 64
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    # Whoever is deleted keeps having done it: the name stays.
+    by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, related_name="audit_entries"
+    )
+    by_name = models.CharField("by", max_length=150, blank=True)
+    # Such as `sign_in.failed` or `rule.changed`.
+    action = models.CharField(max_length=64, db_index=True)
+    subject = models.CharField(max_length=SUBJECT_CHARACTERS, blank=True)
+    address = models.CharField(max_length=ADDRESS_CHARACTERS, blank=True)
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("-at", "-pk")
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.by_name or '-'} {self.action}"

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from hub.log import get_logger
+from hub.people import audit
 from hub.people.models import ApiToken, SignInLink
 
 # Long enough for a person to see why a program was refused.
@@ -21,10 +22,11 @@ log = get_logger(__name__)
 
 @shared_task
 def forget_expired() -> None:
-    """Delete used and expired links, long expired tokens, expired sessions."""
+    """Delete links, tokens, sessions and audit entries whose time is over."""
     links, tokens = forget(timezone.now())
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
-    log.info("people.forgot", links=links, tokens=tokens)
+    entries = audit.forget(timezone.now() - settings.AUDIT_RETENTION)
+    log.info("people.forgot", links=links, tokens=tokens, audit=entries)
 
 
 def forget(now: datetime) -> tuple[int, int]:

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import DateTimeField, Model
 from django.utils import timezone
@@ -72,23 +71,6 @@ def copy(source: Source, *, batch: int = BATCH, told: Told) -> list[Missing]:
             _copy(source, tier, known, batch=batch, told=told)
         _cursors(source, known)
         return list(_missing(source, known))
-
-
-def people(source: Source) -> int:
-    """Copy accounts whose names are not taken; return how many."""
-    copied = 0
-    fields = (
-        *("username", "password", "email", "first_name", "last_name"),
-        *("is_superuser", "is_staff", "is_active", "date_joined"),
-    )
-    for row in source.rows(f"SELECT {', '.join(fields)} FROM auth_user ORDER BY id"):
-        told = dict(zip(fields, row, strict=True))
-        told["date_joined"] = _moment(told["date_joined"])
-        _, is_new = User.objects.get_or_create(
-            username=told.pop("username"), defaults=told
-        )
-        copied += is_new
-    return copied
 
 
 def forget(source: Source) -> None:

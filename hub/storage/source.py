@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 # What a store must have to be copied, see `migrations`.
-NEEDED = ("storage", "0004_account")
+NEEDED = {("storage", "0004_account"), ("people", "0003_groups")}
 
 
 class Unusable(Exception):
@@ -29,7 +29,7 @@ class Source:
             "SELECT app, name, applied FROM django_migrations ORDER BY id"
         )
         self.name = hashlib.sha256(repr(history).encode()).hexdigest()
-        if NEEDED not in {(app, name) for app, name, _ in history}:
+        if NEEDED - {(app, name) for app, name, _ in history}:
             raise Unusable(
                 "It is of an older version: start this version's `manage.py up` on "
                 "it once, stop it, and try again."

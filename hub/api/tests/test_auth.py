@@ -134,3 +134,11 @@ def test_the_documents_are_for_people_who_signed_in(user: User) -> None:
     assert person.status_code == 200
     assert b"swagger-ui-bundle.js" in person.content
     assert b"//cdn" not in person.content
+
+
+@pytest.mark.parametrize("name", ["token", "access_token", "api_key", "Authorization"])
+def test_a_token_in_the_address_is_none(name: str, token: str) -> None:
+    """Addresses end up in logs and histories."""
+    for path in ("/api/machines", "/metrics", "/metrics/machines", "/api/openapi.json"):
+        for told in (token, f"Bearer {token}"):
+            assert Client().get(path, {name: told}).status_code in (401, 403), path

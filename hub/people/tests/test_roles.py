@@ -12,7 +12,7 @@ def test_staff_and_operators_may_and_viewers_may_not() -> None:
     viewer = User.objects.create_user("ada")
     staff = User.objects.create_user("grace", is_staff=True)
     operator = User.objects.create_user("linus")
-    operator.groups.add(Group.objects.create(name=OPERATOR))
+    operator.groups.add(Group.objects.get_or_create(name=OPERATOR)[0])
 
     may = [may_operate(user) for user in (viewer, staff, operator, AnonymousUser())]
 

@@ -30,13 +30,20 @@ from datetime import UTC, datetime, timedelta
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 import numpy as np
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from hub.machines.models import Machine
 from hub.storage import layouts, raw
 from hub.storage.layouts import SeriesInfo
 from hub.storage.rollup import roll_up
 from hub.storage.sample import StoredSample
-User.objects.create_user("ada", password="a password")
+from hub.machines.models import Sight, Tag
+from hub.people import second
+ada = User.objects.create_user("ada", password="a password")
+ada.groups.add(Group.objects.get(name="operator"))
+shop = Tag.objects.create(name="shop")
+Sight.objects.create(user=ada).tags.add(shop)
+Sight.objects.create(group=Group.objects.get(name="viewer")).tags.add(shop)
+second.new_recovery_codes(ada)
 known = [layouts.learn([SeriesInfo(n, "1", "gauge", "", (("k", "v"),)) for n in names])
          for names in ("abc", "bd")]
 end = int(time.time()) * 1000
@@ -176,6 +183,21 @@ def test_everything_arrives_once_although_the_copy_is_killed(
         ("Web 1",),
         ("Web 2",),
     ]
+    # What limits somebody has come with them.
+    limits = (
+        "SELECT u.username, g.name, t.name FROM machines_sight s"
+        " JOIN machines_sight_tags x ON x.sight_id = s.id"
+        " JOIN machines_tag t ON t.id = x.tag_id"
+        " LEFT JOIN auth_user u ON u.id = s.user_id"
+        " LEFT JOIN auth_group g ON g.id = s.group_id ORDER BY 1"
+    )
+    assert ask(target, limits) == [("ada", None, "shop"), (None, "viewer", "shop")]
+    [(role,)] = ask(
+        target,
+        "SELECT g.name FROM auth_user_groups u JOIN auth_group g ON g.id = u.group_id",
+    )
+    assert role == "operator"
+    assert ask(target, "SELECT type FROM mfa_authenticator") == [("recovery_codes",)]
     # Once more: nothing changes.
     assert migrate(old, target).returncode == 0
     assert migrate(old, target, "--again").returncode == 0

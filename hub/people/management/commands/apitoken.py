@@ -18,6 +18,8 @@ MAX_DAYS = 3660
 
 class Command(BaseCommand):
     help = "Make, list or revoke tokens for the REST API."
+    # They load every page, and this serves none.
+    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from hub.storage import migrate_store
+from hub.storage import migrate_people, migrate_store
 from hub.storage.database import DatabaseDown
 from hub.storage.source import Unusable, opened
 
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 missing = migrate_store.copy(
                     source, batch=options["batch"], told=Bar(self.stderr.write)
                 )
-                people = migrate_store.people(source) if options["people"] else 0
+                people = migrate_people.people(source) if options["people"] else 0
         except Unusable as unusable:
             raise CommandError(str(unusable)) from None
         except DatabaseDown as down:
