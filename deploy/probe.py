@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import os
 import sys
+from typing import Any
 
 TIMEOUT_S = 3
 
@@ -25,16 +26,45 @@ def http_answers() -> str:
 
 
 def grpc_serves() -> str:
-    import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    port = os.environ.get("GRPC_PORT", "50051")
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with _channel() as channel:
         answer = health_pb2_grpc.HealthStub(channel).Check(
             health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S
         )
     serving = answer.status == health_pb2.HealthCheckResponse.SERVING
     return "" if serving else f"gRPC health is {answer.status}"
+
+
+def _channel() -> Any:
+    """Speak as the hub does: see hub/checks.py and hub/machines/authority.py."""
+    import grpc
+
+    port = int(os.environ.get("GRPC_PORT", "50051"))
+    own = os.environ.get("GRPC_TLS_CERT", "")
+    mode = os.environ.get("GRPC_TLS", "auto")
+    plain = os.environ.get("GRPC_ALLOW_PLAINTEXT", "").lower() in ("1", "true", "yes")
+    beyond = os.environ.get("GRPC_HOST", "127.0.0.1") not in ("127.0.0.1", "localhost")
+    tls = mode == "on" or (mode == "auto" and (own or (beyond and not plain)))
+    if not tls:
+        return grpc.insecure_channel(f"127.0.0.1:{port}")
+    if os.environ.get("GRPC_MTLS") == "required":
+        port = int(os.environ.get("GRPC_ENROL_PORT") or port + 1)
+    ca = own or os.path.join(os.environ.get("DATA_DIR", "var"), "tls", "ca.pem")
+    with open(ca, "rb") as file:
+        credentials = grpc.ssl_channel_credentials(file.read())
+    name = _first_name(own) if own else "sysmonstm-hub"
+    options = [("grpc.ssl_target_name_override", name)]
+    return grpc.secure_channel(f"127.0.0.1:{port}", credentials, options)
+
+
+def _first_name(certificate: str) -> str:
+    from cryptography import x509
+
+    with open(certificate, "rb") as file:
+        found = x509.load_pem_x509_certificate(file.read())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return names.value.get_values_for_type(x509.DNSName)[0]
 
 
 def canary_lives() -> str:
@@ -70,7 +100,7 @@ def alertserve_turns() -> str:
     import time
     from pathlib import Path
 
-    # See hub/alerts/management/commands/alertserve.py: touched after every turn.
+    # See hub/health/management/commands/alertserve.py: touched after every turn.
     alive = Path(tempfile.gettempdir(), "sysmonstm-alertserve")
     age_s = time.time() - alive.stat().st_mtime
     return "" if age_s < 30 else f"nothing was evaluated for {age_s:.0f} s"

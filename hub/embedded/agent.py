@@ -91,7 +91,10 @@ def _environment(ours: Mapping[str, str], hub: str, token: str) -> dict[str, str
     private = {name.upper() for name in Env.model_fields} - {"LOG_LEVEL", "LOG_FORMAT"}
     kept = {name: value for name, value in ours.items() if name not in private}
     kept["COLLECTOR_AGGREGATOR_URL"] = hub
-    kept.setdefault("COLLECTOR_SPOOL_DIR", str(settings.DATA_DIR / "agent"))
+    # Not this machine's own agent's credential, if it is enrolled somewhere.
+    own = str(settings.DATA_DIR / "agent")
+    kept.setdefault("COLLECTOR_STATE_DIR", own)
+    kept.setdefault("COLLECTOR_SPOOL_DIR", own)
     if token:
         kept["COLLECTOR_TOKEN"] = token
     return kept

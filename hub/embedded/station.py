@@ -12,12 +12,14 @@ from django.conf import settings
 
 from hub.alerts.watch import Watch
 from hub.celery import app
+from hub.checks import is_loopback
 from hub.embedded import agent, beat, claims
 from hub.embedded.web import Web
 from hub.events.bus import get_bus
 from hub.health.prober import Prober
 from hub.health.shelf import get_shelf
 from hub.log import get_logger
+from hub.machines import inside
 from hub.metrics import Role
 from hub.rpc.server import GrpcServer
 
@@ -36,23 +38,22 @@ async def run(web: Web, *, ready: Callable[[int], None]) -> None:
     leave = asyncio.Event()
     _listen_for_signals(leave)
     Role.name = "up"
-    server = GrpcServer(settings.GRPC_HOST, settings.GRPC_PORT)
-    grpc_port = await server.start()
+    server = GrpcServer(settings.GRPC_HOST, settings.GRPC_PORT, inside=True)
+    # What pages tell a new machine to call.
+    settings.GRPC_PORT = await server.start()
+    if server.enrol_port:
+        settings.GRPC_ENROL_PORT = server.enrol_port
+    ours = _ours(server)
     try:
         async with asyncio.TaskGroup() as group:
             children = [
-                group.create_task(
-                    agent.keep_running(
-                        _address(settings.GRPC_HOST, grpc_port),
-                        token=settings.AGENT_TOKEN,
-                    )
-                ),
+                group.create_task(agent.keep_running(ours, token=inside.neighbour())),
                 group.create_task(beat.keep_time(app)),
                 group.create_task(Watch(get_bus()).run()),
             ]
             await web.answers()
             ready(web.port)
-            children.append(group.create_task(_prober(grpc_port, web).run()))
+            children.append(group.create_task(_prober(ours, web).run()))
             await leave.wait()
             for child in children:
                 child.cancel()
@@ -61,11 +62,18 @@ async def run(web: Web, *, ready: Callable[[int], None]) -> None:
         await server.stop(GRPC_GRACE_S)
 
 
-def _prober(grpc_port: int, web: Web) -> Prober:
+def _ours(server: GrpcServer) -> str:
+    """Return where this machine's own agent reaches the hub: in plain text, here."""
+    # With a listener beyond this machine there is one on loopback beside it.
+    own = is_loopback(settings.GRPC_HOST) and server.inside_port == settings.GRPC_PORT
+    return _address(settings.GRPC_HOST if own else "127.0.0.1", server.inside_port)
+
+
+def _prober(grpc_address: str, web: Web) -> Prober:
     return Prober(
-        grpc_address=_address(settings.GRPC_HOST, grpc_port),
+        grpc_address=grpc_address,
         web=f"http://{_address(settings.HTTP_HOST, web.port)}",
-        agent_token=settings.AGENT_TOKEN,
+        agent_token=inside.probe(),
         bus=get_bus(),
         shelf=get_shelf(),
     )

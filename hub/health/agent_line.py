@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import struct
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -97,17 +97,24 @@ class AgentLine:
 class Caller:
     """Opens streams of one canary: one epoch, however often it reconnects."""
 
-    def __init__(self, address: str, *, secret: str, interval_s: float) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        secret: str,
+        interval_s: float,
+        trust: Callable[[], tuple[bytes, str]] | None = None,
+    ) -> None:
+        """`trust` returns whom to trust and the name to expect; None = plain text."""
         self._address, self._secret = address, secret
+        self._trust = trust
         self._interval_s = interval_s
         self._epoch = secrets.token_bytes(16)
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[AgentLine]:
         """Open a stream; raises AioRpcError, TimeoutError or Cut."""
-        # A pool of its own: what is measured is not another client's connection.
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        async with grpc.aio.insecure_channel(self._address, options) as channel:
+        async with self._channel() as channel:
             metadata = (
                 [("authorization", f"Bearer {self._secret}")] if self._secret else None
             )
@@ -124,6 +131,17 @@ class Caller:
                     with suppress(asyncio.CancelledError):
                         await listening
                 call.cancel()
+
+    def _channel(self) -> grpc.aio.Channel:
+        # A pool of its own: what is measured is not another client's connection.
+        options: list[tuple[str, Any]] = [("grpc.use_local_subchannel_pool", 1)]
+        if self._trust is None:
+            return grpc.aio.insecure_channel(self._address, options)
+        # Read each time: a certificate may be a new one.
+        roots, name = self._trust()
+        options.append(("grpc.ssl_target_name_override", name))
+        credentials = grpc.ssl_channel_credentials(roots)
+        return grpc.aio.secure_channel(self._address, credentials, options)
 
     async def _greet(self, call: Any) -> AgentLine:
         hello = pb.Hello(

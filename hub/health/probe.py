@@ -20,6 +20,10 @@ FRESH_S = 1.0
 log = get_logger(__name__)
 
 
+class Unwell(Exception):
+    """It answers, and is not well; the text is a sentence for people."""
+
+
 class State(StrEnum):
     OK = "ok"
     DOWN = "down"
@@ -68,6 +72,8 @@ class Probe:
             sentence = await asyncio.wait_for(self._check(), self._deadline_s)
         except TimeoutError:
             finding = self._down(f"No answer within {self._deadline_s:g} s.")
+        except Unwell as unwell:
+            finding = self._down(str(unwell))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is not well
             # Its text may hold addresses and names: that is for the log alone.
             finding = self._down(f"Refused ({type(error).__name__}).", str(error))

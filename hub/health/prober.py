@@ -93,13 +93,16 @@ class Prober:
         grpc_address: str,
         web: str,
         agent_token: str,
+        trust: Callable[[], tuple[bytes, str]] | None = None,
         bus: Bus,
         shelf: Shelf,
         interval_s: float = INTERVAL_S,
         deadline_s: float = DEADLINE_S,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._caller = Caller(grpc_address, secret=agent_token, interval_s=interval_s)
+        self._caller = Caller(
+            grpc_address, secret=agent_token, interval_s=interval_s, trust=trust
+        )
         self._screen = Screen(web, _new_token)
         self._bus, self._shelf = bus, shelf
         self._interval_s, self._deadline_s = interval_s, deadline_s

@@ -17,13 +17,17 @@ class Allowance:
         self._left = float(burst)
         self._at_s = clock()
 
-    def allow(self) -> bool:
-        """Take one; False: there is none left."""
+    def allow(self, amount: float = 1) -> bool:
+        """Take so many; False: there are not as many left."""
         now_s = self._clock()
         earned = (now_s - self._at_s) / self._every_s
         self._left = min(self._left + earned, float(self._burst))
         self._at_s = now_s
-        if self._left < 1:
+        if self._left < amount:
             return False
-        self._left -= 1
+        self._left -= amount
         return True
+
+    def wait_s(self, amount: float = 1) -> float:
+        """Return how long until there are so many, as of the last time of asking."""
+        return max(0.0, amount - self._left) * self._every_s

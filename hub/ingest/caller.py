@@ -17,6 +17,9 @@ class Caller:
     machine_id: str = ""
     # The person who may read, for calls that read.
     user: User | None = None
+    # The keys of the agent's own credential and of its machine; 0 = it has none.
+    credential: int = 0
+    pk: int = 0
 
     def machine(self, named: str) -> str:
         """Return the machine that this caller's samples belong to."""

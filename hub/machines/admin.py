@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from hub.machines.models import Machine, Tag
+from hub.machines import clones, credentials, enrolment
+from hub.machines.models import Credential, EnrolmentToken, Machine, Tag
+from hub.machines.sight_admin import SightAdmin
+
+__all__ = ["SightAdmin"]
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin[Machine]
     _TagBase = admin.ModelAdmin[Tag]
+    _TokenBase = admin.ModelAdmin[EnrolmentToken]
+    _CredentialBase = admin.ModelAdmin[Credential]
 else:
     # Django's own class takes no type arguments.
-    _Base = _TagBase = admin.ModelAdmin
+    _Base = _TagBase = _TokenBase = _CredentialBase = admin.ModelAdmin
 
 
 @admin.register(Machine)
@@ -35,3 +43,74 @@ class MachineAdmin(_Base):
 @admin.register(Tag)
 class TagAdmin(_TagBase):
     search_fields = ("name",)
+
+
+@admin.register(EnrolmentToken)
+class EnrolmentTokenAdmin(_TokenBase):
+    """Seen and revoked; made on the page where its secret is shown."""
+
+    list_display = (
+        *("__str__", "machine", "uses_left", "made_by"),
+        *("created_at", "expires_at", "revoked_at"),
+    )
+    list_select_related = ("machine", "made_by")
+    search_fields = ("name", "machine__machine_id")
+    actions = ("revoke",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: EnrolmentToken | None = None
+    ) -> bool:
+        return False
+
+    @admin.action(description="Revoke", permissions=["delete"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[EnrolmentToken]) -> None:
+        by = request.user if isinstance(request.user, User) else None
+        ended = sum(enrolment.revoke_token(token.pk, by) for token in chosen)
+        messages.success(request, f"Revoked: {ended}.")
+
+
+@admin.register(Credential)
+class CredentialAdmin(_CredentialBase):
+    """Seen and revoked; nothing of the secret is kept to be seen."""
+
+    list_display = (
+        *("machine", "created_at", "rotated_at", "last_used_at"),
+        *("revoked_at", "clone_seen_at"),
+    )
+    list_filter = ("revoked_at",)
+    list_select_related = ("machine",)
+    search_fields = ("machine__machine_id",)
+    fields = (
+        *("machine", "token", "created_at", "rotated_at", "rotations", "last_used_at"),
+        *("revoked_at", "clone_seen_at", "certificate_serial"),
+    )
+    actions = ("revoke", "trust")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Credential | None = None
+    ) -> bool:
+        return False
+
+    @admin.action(description="Revoke all of these machines", permissions=["delete"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[Credential]) -> None:
+        by = request.user if isinstance(request.user, User) else None
+        machines = {one.machine.pk for one in chosen}
+        address = str(request.META.get("REMOTE_ADDR", ""))
+        for pk in machines:
+            credentials.revoke(pk, by, address=address)
+        messages.success(request, f"Machines cut off: {len(machines)}.")
+
+    @admin.action(
+        description="Not a clone: take whoever comes next", permissions=["delete"]
+    )
+    def trust(self, request: HttpRequest, chosen: QuerySet[Credential]) -> None:
+        by = request.user if isinstance(request.user, User) else None
+        for one in chosen:
+            clones.forget(one.pk, by)
+        messages.success(request, f"Trusted again: {len(chosen)}.")

@@ -5,6 +5,7 @@ A page counts on between two frames, so it is given the same four numbers.
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 # Two lost ticks are no news; the floors keep fast agents from flickering.
@@ -18,11 +19,24 @@ class Presence(StrEnum):
     ONLINE = "online"
     STALE = "stale"
     OFFLINE = "offline"
+    # Its agent said goodbye.
+    STOPPED = "stopped"
     NEVER = "never"
 
 
-def presence(*, seen_ms: int | None, now_ms: int, interval_s: float) -> Presence:
-    """Judge a machine by when the hub last received a sample from it."""
+def presence(
+    *,
+    seen_ms: int | None,
+    now_ms: int,
+    interval_s: float,
+    left_at: datetime | None = None,
+) -> Presence:
+    """Judge a machine by when the hub last received a sample from it.
+
+    What comes after a goodbye takes it back.
+    """
+    if left_at is not None and to_ms(left_at) >= (seen_ms or 0):
+        return Presence.STOPPED
     if seen_ms is None:
         return Presence.NEVER
     age_s = (now_ms - seen_ms) / 1000
@@ -31,3 +45,7 @@ def presence(*, seen_ms: int | None, now_ms: int, interval_s: float) -> Presence
     if age_s <= max(STALE_INTERVALS * interval_s, STALE_FLOOR_S):
         return Presence.STALE
     return Presence.OFFLINE
+
+
+def to_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

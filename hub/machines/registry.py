@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import QuerySet
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db.models import Exists, Q, QuerySet
 from django.utils import timezone
 
-from hub.machines.models import Machine
+from hub.machines import clones
+from hub.machines.models import Credential, Machine
+from hub.machines.sight import limits_of, within
 
 # The machine and the user of the hub's own test samples (`hub.health.prober`).
 CANARY = "_canary"
@@ -29,9 +31,23 @@ class Arrival:
     interval_s: float
 
 
-def arrive(hello: Arrival) -> tuple[Machine, bool]:
-    """Note that a machine said hello; tell whether it is new."""
+class NotIts(Exception):
+    """Whoever calls may not speak for this machine; the text is a sentence."""
+
+
+def arrive(
+    hello: Arrival, *, credential: int = 0, epoch: bytes = b""
+) -> tuple[Machine, bool]:
+    """Note that a machine said hello; tell whether it is new.
+
+    `credential` is the one that the agent has proved, 0 where it has none of its
+    own. Raises NotIts.
+    """
     now = timezone.now()
+    if credential:
+        _check(credential, epoch, hello, now)
+    else:
+        _check_unproved(hello.machine_id)
     facts = {
         "agent_version": hello.agent_version,
         "os": hello.os,
@@ -49,9 +65,44 @@ def arrive(hello: Arrival) -> tuple[Machine, bool]:
     )
 
 
-def leave(pk: int) -> None:
-    """Note that an agent said it is stopping: its silence is meant."""
-    Machine.objects.filter(pk=pk).update(left_at=timezone.now())
+def spoken_for(machine_id: str, credential: int) -> Machine | None:
+    """Return the machine that a caller speaks for; None = it has not said hello yet.
+
+    `credential` as in `arrive`. Raises NotIts.
+    """
+    if "\0" in machine_id:
+        # PostgreSQL knows no such text.
+        return None
+    if not credential:
+        _check_unproved(machine_id)
+    return Machine.objects.filter(machine_id=machine_id).first()
+
+
+def _check_unproved(machine_id: str) -> None:
+    # Not even a revoked one: who is cut must not come back by another door.
+    if Credential.objects.filter(machine__machine_id=machine_id).exists():
+        raise NotIts("This machine has a credential of its own; speak with that.")
+
+
+def _check(credential: int, epoch: bytes, hello: Arrival, now: datetime) -> None:
+    try:
+        known = clones.see(credential, epoch, hello.boot_time_ms, now=now)
+    except clones.Cloned:
+        raise NotIts(
+            "Another agent uses this credential: a copy of a machine must be enrolled "
+            "by itself."
+        ) from None
+    if not known:
+        raise NotIts("The credential was revoked.")
+
+
+def leave(pk: int, at: datetime) -> Machine | None:
+    """Note that an agent said it is stopping: its silence is meant.
+
+    None: it has come back since, or the machine is gone.
+    """
+    here = Machine.objects.filter(pk=pk).exclude(last_hello__gt=at)
+    return here.first() if here.update(left_at=at) else None
 
 
 def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Machine]:
@@ -63,7 +114,24 @@ def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Machine]:
         return Machine.objects.none()
     if user.get_username() == CANARY:
         return Machine.objects.filter(machine_id=CANARY)
-    return Machine.objects.exclude(machine_id=CANARY)
+    return Machine.objects.exclude(machine_id=CANARY).filter(within(user))
+
+
+def is_limited(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether there may be machines, now or once, that somebody does not see."""
+    if not isinstance(user, User) or user.username == CANARY:
+        return True
+    return limits_of(user).exists()
+
+
+def past_for(user: AbstractBaseUser | AnonymousUser) -> Q:
+    """Return the condition under which somebody sees what deleted machines left.
+
+    Nobody knows any more what tags those had: whoever is limited sees none of it.
+    """
+    if not isinstance(user, User) or not user.is_active or user.username == CANARY:
+        return Q(pk__in=())
+    return Q(~Exists(limits_of(user)))
 
 
 def _boot_time(ms: int) -> datetime | None:

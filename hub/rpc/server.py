@@ -8,26 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import Any
 
 import grpc
 from django.conf import settings
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from sysmonstm_proto import metrics_pb2
 from sysmonstm_proto.limits import MAX_MESSAGE_BYTES
-from sysmonstm_proto.metrics_pb2_grpc import add_MetricsServiceServicer_to_server
+from sysmonstm_proto.metrics_pb2_grpc import (
+    add_EnrolmentServiceServicer_to_server,
+    add_MetricsServiceServicer_to_server,
+)
 
 from hub import metrics
+from hub.checks import grpc_speaks_tls, is_loopback, is_plain_beyond
+from hub.control.services import Control
 from hub.events.bus import get_bus
 from hub.events.ending import end
 from hub.ingest import asking, rivals
 from hub.ingest.announce import Announcer
 from hub.ingest.bookkeeper import Bookkeeper
+from hub.ingest.caller import CALLER
 from hub.ingest.processes import Sightings
 from hub.ingest.servicer import MetricsServicer
 from hub.ingest.streams import Streams
+from hub.ingest.workers import Workers
 from hub.ingest.writer import Stats, Writer
 from hub.log import get_logger
 from hub.rpc.authenticate import Authenticator
+from hub.rpc.enrolment import EnrolmentServicer
+from hub.rpc.tls import Certificates
 from hub.storage import raw
 from hub.storage.hot import get_hot
 
@@ -72,14 +82,24 @@ class PortInUse(Exception):
 class GrpcServer:
     """`start`, then `stop`, once."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, inside: bool = False) -> None:
+        """`inside`: listen in plain text for this machine's own agent as well."""
         self._host, self._port = host, port
+        self._has_inside = inside
         self._stopping = False
+        # Where this machine's own agent calls; where others are enrolled when that
+        # is not the port itself. 0 = there is none.
+        self.inside_port = self.enrol_port = 0
 
     @property
     def stats(self) -> Stats:
         """The writer's figures, for health."""
         return self._writer.stats
+
+    @property
+    def control(self) -> Control:
+        """Who is asked and settled, for tests and for health."""
+        return self._control
 
     @property
     def streams(self) -> int:
@@ -94,13 +114,10 @@ class GrpcServer:
         )
         # Bound first: a refused port leaves no threads behind.
         try:
-            port = self._server.add_insecure_port(_address(self._host, self._port))
-        except RuntimeError as error:
+            port = self._listen()
+        except PortInUse:
             await self._authenticator.close()
-            raise PortInUse(
-                f"Cannot listen on {self._host} port {self._port}: another program "
-                "does, or the address is not this machine's. Set GRPC_PORT."
-            ) from error
+            raise
         self._streams = Streams()
         self._announcer = Announcer(get_hot(), get_bus())
         self._books = Bookkeeper()
@@ -114,14 +131,21 @@ class GrpcServer:
         self._servicer = MetricsServicer(
             self._writer, self._announcer, self._streams, self._books, self._sightings
         )
-        self._health = health.aio.HealthServicer()
+        self._health = _Health()
         add_MetricsServiceServicer_to_server(self._servicer, self._server)
+        self._control_workers = Workers("control", 2)
+        self._control = Control(get_bus(), self._control_workers, _calling)
+        self._control.register(self._server)
+        self._enrolment = EnrolmentServicer()
+        add_EnrolmentServiceServicer_to_server(self._enrolment, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.DEBUG:
             _reflect(self._server)
         self._tell_metrics()
         self._writer.start()
+        await self._control.start()
         self._tasks = [
+            asyncio.create_task(self._authenticator.run(get_bus()), name="door"),
             asyncio.create_task(self._streams.sweep(), name="sweeper"),
             asyncio.create_task(self._books.run(), name="bookkeeper"),
             asyncio.create_task(self._sightings.run(), name="sightings"),
@@ -130,8 +154,55 @@ class GrpcServer:
         ]
         await self._server.start()
         await self._health.set(METRICS_SERVICE, health_pb2.HealthCheckResponse.SERVING)
-        log.info("grpc.listening", host=self._host, port=port, pid=os.getpid())
+        log.info(
+            "grpc.listening",
+            host=self._host,
+            port=port,
+            pid=os.getpid(),
+            tls=grpc_speaks_tls(),
+            enrol_port=self.enrol_port,
+        )
+        if is_plain_beyond():
+            log.warning("grpc.plain_text", host=self._host)
         return port
+
+    def _listen(self) -> int:
+        """Bind each port; return the one that agents are told. Raises PortInUse."""
+        beyond = not is_loopback(self._host)
+        if not grpc_speaks_tls():
+            port = self.inside_port = self._bind(self._port, "GRPC_PORT")
+            if self._has_inside and beyond:
+                self._listen_inside()
+            return port
+        required = settings.GRPC_MTLS == "required"
+        shown = Certificates(asks_clients=required).credentials()
+        port = self._bind(self._port, "GRPC_PORT", shown)
+        if required:
+            # gRPC cannot ask for a certificate without demanding it, and who enrols
+            # has none yet.
+            open_ = Certificates(asks_clients=False).credentials()
+            wanted = settings.GRPC_ENROL_PORT
+            self.enrol_port = self._bind(wanted, "GRPC_ENROL_PORT", open_)
+        if self._has_inside:
+            self._listen_inside()
+        return port
+
+    def _listen_inside(self) -> None:
+        self.inside_port = self._server.add_insecure_port("127.0.0.1:0")
+
+    def _bind(
+        self, port: int, name: str, shown: grpc.ServerCredentials | None = None
+    ) -> int:
+        address = _address(self._host, port)
+        try:
+            if shown is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, shown)
+        except RuntimeError as error:
+            raise PortInUse(
+                f"Cannot listen on {self._host} port {port}: another program does, or "
+                f"the address is not this machine's. Set {name}."
+            ) from error
 
     def _tell_metrics(self) -> None:
         stats, streams, announcer = self.stats, self._streams, self._announcer
@@ -155,6 +226,7 @@ class GrpcServer:
         log.info("grpc.stopping", streams=len(self._streams))
         await self._health.enter_graceful_shutdown()
         self._streams.leave()
+        await self._control.leave()
         try:
             async with asyncio.timeout(grace_s):
                 await self._writer.drain()
@@ -169,12 +241,26 @@ class GrpcServer:
             log.warning("grpc.lingering", streams=len(self._streams))
         await end(self._tasks)
         await self._server.stop(LAST_S)
+        await self._control.stop()
+        await self._control_workers.close()
         await self._servicer.close()
         await self._writer.close()
         await self._books.close()
         await self._sightings.close()
+        await self._enrolment.close()
         await self._authenticator.close()
         log.info("grpc.stopped", stored=self._writer.stats.stored)
+
+
+class _Health(health.aio.HealthServicer):
+    async def List(self, request: object, context: Any) -> None:
+        # The library leaves it out: any stranger could fill the log with failures.
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Ask with Check.")
+
+
+def _calling(named: str) -> tuple[str, int]:
+    caller = CALLER.get()
+    return (caller.machine(named), caller.credential) if caller else ("", 0)
 
 
 def _reflect(server: grpc.aio.Server) -> None:

@@ -132,6 +132,7 @@ def test_the_agent_is_told_its_hub_and_none_of_the_hubs_secrets() -> None:
         "COLLECTOR_AGGREGATOR_URL": "127.0.0.1:50051",
         "COLLECTOR_MACHINE_ID": "mine",
         "COLLECTOR_SPOOL_DIR": str(settings.DATA_DIR / "agent"),
+        "COLLECTOR_STATE_DIR": str(settings.DATA_DIR / "agent"),
         "COLLECTOR_TOKEN": "t",
         "LOG_LEVEL": "DEBUG",
         "PATH": "/bin",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from hub.machines.presence import presence
@@ -35,6 +37,19 @@ def test_a_fast_machine_does_not_flicker() -> None:
 
 def test_a_machine_that_never_sent_is_never() -> None:
     assert presence(seen_ms=None, now_ms=NOW_MS, interval_s=5) == "never"
+
+
+def test_after_a_goodbye_it_is_stopped_until_it_speaks_again() -> None:
+    left_at = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+    later_ms = NOW_MS + 3_600_000
+
+    def at(seen_ms: int | None) -> str:
+        return presence(seen_ms=seen_ms, now_ms=later_ms, interval_s=5, left_at=left_at)
+
+    assert at(NOW_MS) == "stopped"
+    assert at(None) == "stopped"
+    assert at(NOW_MS + 1) == "offline"
+    assert at(later_ms) == "online"
 
 
 def test_a_clock_that_was_set_back_hides_nobody() -> None:

@@ -85,9 +85,19 @@ def test_the_canary_is_seen_by_its_own_user_alone() -> None:
 def test_an_agent_that_leaves_is_expected_again_when_it_says_hello() -> None:
     machine, _ = arrive(HELLO)
 
-    leave(machine.pk)
+    assert leave(machine.pk, timezone.now()) == machine
     machine.refresh_from_db()
     assert machine.left_at is not None
 
     again, _ = arrive(HELLO)
     assert again.left_at is None
+
+
+def test_a_goodbye_that_comes_after_the_next_hello_is_not_noted() -> None:
+    before = timezone.now()
+    machine, _ = arrive(HELLO)
+
+    assert leave(machine.pk, before) is None
+
+    machine.refresh_from_db()
+    assert machine.left_at is None

@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 
 from hub.events.bus import set_bus
+from hub.people import throttle
 from hub.storage import layouts
 from hub.storage.hot import set_hot
 
@@ -20,6 +21,7 @@ def _own_memory() -> Iterator[None]:
     set_bus(None)
     set_hot(None)
     layouts.forget_all()
+    throttle.forget()
     yield
     set_bus(None)
     set_hot(None)

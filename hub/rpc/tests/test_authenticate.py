@@ -2,24 +2,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from pytest_django import Settings
 from sysmonstm_proto import metrics_pb2
 
+from hub.ingest.lookups import Lookups
 from hub.ingest.tests import wire
-from hub.ingest.workers import Workers
+from hub.machines import inside
+from hub.machines.registry import CANARY
+from hub.people import secrets
 from hub.rpc import authenticate
-from hub.rpc.authenticate import DENIED, POLICIES, Denied, Policy, decide
+from hub.rpc.authenticate import DENIED, POLICIES, Asked, Denied, Doors, Policy, decide
+from hub.rpc.roster import Roster
 from hub.rpc.tests.agent import agent, channel, serving
+
+pytestmark = pytest.mark.django_db(transaction=True)
 
 TOKEN = "a-long-agent-token"
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
+SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 def methods_of(file: Any) -> set[str]:
@@ -98,24 +106,69 @@ async def test_an_agent_needs_the_token_or_to_be_local_without_one(
     settings: Settings, token: str, secret: str, peer: str, allowed: bool
 ) -> None:
     settings.AGENT_TOKEN = token
-    lookups = Workers("test")
 
-    try:
-        await decide(Policy.AGENT, secret, peer, lookups)
-    except Denied:
-        assert not allowed
-    else:
-        assert allowed
-    assert await lookups.close()
+    assert await admitted(Asked(Policy.AGENT, secret, peer)) is allowed
 
 
 async def test_a_method_without_a_policy_is_closed(settings: Settings) -> None:
     settings.AGENT_TOKEN = ""
-    lookups = Workers("test")
 
-    with pytest.raises(Denied):
-        await decide(None, "", LOCAL, lookups)
-    assert await lookups.close()
+    assert not await admitted(Asked(None, "", LOCAL))
+
+
+@pytest.mark.parametrize("policy", [Policy.AGENT, Policy.READER])
+@pytest.mark.parametrize(
+    "opening", ["listens beyond", "behind a proxy", "a proxy says so"]
+)
+async def test_being_local_is_enough_only_where_nobody_else_can_come_in(
+    settings: Settings, policy: Policy, opening: str
+) -> None:
+    settings.AGENT_TOKEN = ""
+    if opening == "listens beyond":
+        settings.GRPC_HOST = "0.0.0.0"
+    settings.BEHIND_TLS = opening == "behind a proxy"
+    forwarded = opening == "a proxy says so"
+
+    assert not await admitted(Asked(policy, "", LOCAL, forwarded))
+
+
+async def test_what_looks_like_an_agents_secret_must_be_one(settings: Settings) -> None:
+    settings.AGENT_TOKEN = ""
+
+    # A revoked agent on the hub's own machine does not come in by that.
+    assert not await admitted(Asked(Policy.AGENT, secrets.make("sma_"), LOCAL))
+    assert await admitted(Asked(Policy.AGENT, "something-else", LOCAL))
+
+
+async def test_the_hubs_own_secrets_open_what_they_are_for(settings: Settings) -> None:
+    settings.AGENT_TOKEN = TOKEN
+    here = Asked(Policy.AGENT, inside.neighbour(), LOCAL)
+    elsewhere = Asked(Policy.AGENT, inside.neighbour(), REMOTE)
+
+    async with doors() as behind:
+        probe, _ = await decide(Asked(Policy.AGENT, inside.probe(), REMOTE), behind)
+
+    assert await admitted(here)
+    assert not await admitted(elsewhere)
+    assert probe.machine("web-1") == CANARY
+
+
+async def admitted(asked: Asked) -> bool:
+    async with doors() as behind:
+        try:
+            await decide(asked, behind)
+        except Denied:
+            return False
+        return True
+
+
+@asynccontextmanager
+async def doors() -> AsyncIterator[Doors]:
+    lookups = Lookups()
+    try:
+        yield Doors(lookups, Roster(lookups))
+    finally:
+        await lookups.close()
 
 
 async def call(port: int, method: str, kind: str) -> grpc.StatusCode:
@@ -152,7 +205,6 @@ def kind_of(method: str) -> str:
     raise AssertionError(method)
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("method", sorted(POLICIES))
 async def test_without_a_credential_only_health_answers(
     settings: Settings, method: str
@@ -168,7 +220,6 @@ async def test_without_a_credential_only_health_answers(
     assert code != grpc.StatusCode.UNIMPLEMENTED or method.endswith("/List")
 
 
-@pytest.mark.django_db(transaction=True)
 async def test_reflection_is_there_only_with_debug(settings: Settings) -> None:
     settings.DEBUG = False
     method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
@@ -182,7 +233,6 @@ async def test_reflection_is_there_only_with_debug(settings: Settings) -> None:
     assert (closed, shown) == (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.OK)
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -208,10 +258,47 @@ async def test_a_stream_with_a_wrong_credential_is_not_read(
     assert ended == (UNAUTHENTICATED, DENIED)
 
 
-@pytest.mark.django_db(transaction=True)
 async def test_a_stream_with_the_token_is_welcome(settings: Settings) -> None:
     settings.AGENT_TOKEN = TOKEN
 
     bearer = (("authorization", f"Bearer {TOKEN}"),)
     async with serving() as (_, port), agent(port, bearer) as web:
         assert (await web.hello()).window == 256
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/grpc.channelz.v1.Channelz/GetServers",
+        "/grpc.admin.v1.Admin/List",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/envoy.service.status.v3.ClientStatusDiscoveryService/FetchClientStatus",
+        "/sysmonstm.v1.MetricsService/Nothing",
+        "/sysmonstm.v1.metricsservice/StreamMetrics",
+        "//sysmonstm.v1.MetricsService/StreamMetrics",
+        "/",
+    ],
+)
+async def test_what_is_not_served_is_not_there(method: str) -> None:
+    async with serving() as (_, port):
+        assert await call(port, method, "unary_unary") in (
+            grpc.StatusCode.UNIMPLEMENTED,
+            UNAUTHENTICATED,
+        )
+
+
+async def test_health_says_that_it_serves_and_no_more(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.AGENT_TOKEN = TOKEN
+
+    async with serving() as (_, port), channel(port) as made:
+        health: Any = health_pb2_grpc.HealthStub(made)
+        told = await health.Check(health_pb2.HealthCheckRequest())
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await made.unary_unary("/grpc.health.v1.Health/List")(b"")
+
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    # Whoever is nobody cannot fill the log with failures of ours.
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []
+    assert told == health_pb2.HealthCheckResponse(status=SERVING)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -22,7 +21,11 @@ import psycopg
 import pytest
 
 from hub.ingest.tests import wire
+from hub.rpc.authenticate import DENIED
+from hub.rpc.tests import trusted
 from hub.rpc.tests.agent import agent
+from hub.rpc.tests.trusted import Trust, agents_secret, enrol
+from hub.testing import prepared
 from hub.testing.processes import Process, running
 from hub.testing.services import postgres, redis
 
@@ -77,16 +80,15 @@ def environment(folder: Path, redis_url: str, **more: str) -> dict[str, str]:
 
 
 def migrate(env: dict[str, str]) -> None:
-    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    command = [sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"]
     subprocess.run(command, cwd=ROOT, env=env, check=True, timeout=100)
 
 
 @contextmanager
 def sqlite_hub(folder: Path, redis_url: str) -> Iterator[Hub]:
     env = environment(folder, redis_url)
-    path = folder / "sysmonstm.sqlite3"
-    if not path.exists():
-        migrate(env)
+    path = folder / prepared.NAME
+    prepared.database(folder, env, ROOT)
 
     @contextmanager
     def locked() -> Iterator[None]:
@@ -133,16 +135,8 @@ def redis_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated")
-    migrate(environment(folder, ""))
-    return folder / "sysmonstm.sqlite3"
-
-
 @pytest.fixture
-def hub(tmp_path: Path, redis_url: str, migrated: Path) -> Iterator[Hub]:
-    shutil.copy(migrated, tmp_path)
+def hub(tmp_path: Path, redis_url: str) -> Iterator[Hub]:
     with sqlite_hub(tmp_path, redis_url) as made:
         yield made
 
@@ -256,11 +250,12 @@ def test_a_hub_without_a_bus_between_processes_does_not_start(hub: Hub) -> None:
     assert "hub.E005" in refused.stderr
 
 
-def test_a_host_beyond_this_machine_needs_a_token(hub: Hub) -> None:
-    refused = grpcserve(hub.env, "--host", "0.0.0.0", "--port", "0")
+def test_plain_text_beyond_this_machine_must_be_meant(hub: Hub) -> None:
+    plain = {**hub.env, "GRPC_TLS": "off", "ALLOW_SQLITE": "true"}
+    refused = grpcserve(plain, "--host", "0.0.0.0", "--port", "0")
 
     assert refused.returncode == 1
-    assert "hub.E001" in refused.stderr
+    assert "hub.E002" in refused.stderr
 
 
 def grpcserve(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -272,6 +267,51 @@ def grpcserve(env: dict[str, str], *arguments: str) -> subprocess.CompletedProce
         text=True,
         timeout=60,
     )
+
+
+def manage(env: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=env,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout.strip()
+
+
+async def test_who_is_revoked_by_another_process_is_cut_within_five_seconds(
+    hub: Hub,
+) -> None:
+    env = {**hub.env, "GRPC_TLS": "on", "AGENT_TOKEN": "a-shared-token"}
+    token = await asyncio.to_thread(manage, env, "enroltoken", "create", "--uses", "2")
+    trust = Trust((hub.folder / "tls" / "ca.pem").read_bytes())
+    secret, other = agents_secret(), agents_secret()
+
+    with serving(env, hub.folder) as (process, port):
+        for name, own in (("web-1", secret), ("web-2", other)):
+            await enrol(port, trust, token=token, machine_id=name, secret=own)
+        async with (
+            trusted.agent(port, trust, secret) as web,
+            trusted.agent(port, trust, other) as bystander,
+        ):
+            await web.hello()
+            await bystander.hello("web-2")
+            await asyncio.to_thread(manage, env, "agents", "revoke", "web-1")
+            ended = await asyncio.wait_for(web.end(), 5)
+            await bystander.send(wire.layout("/"), wire.ticks([1], (0.5,)))
+            await bystander.acked(1)
+        async with trusted.agent(port, trust, secret) as web:
+            refused = await web.end()
+        said = await asyncio.to_thread(manage, env, "agents", "list")
+
+    assert ended == refused == (grpc.StatusCode.UNAUTHENTICATED, DENIED)
+    lines = [line.split()[:2] for line in said.splitlines()]
+    assert lines == [["web-1", "revoked"], ["web-2", "live"]]
+    assert secret not in process.output()
+    assert token not in process.output()
 
 
 async def test_a_kill_before_the_commit_loses_and_repeats_nothing(

@@ -77,8 +77,8 @@ async def test_a_sample_that_is_only_shown_is_neither_stored_nor_acknowledged() 
 async def test_samples_belong_to_the_machine_of_the_credential_whatever_hello_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def owned(*args: object) -> Caller:
-        return Caller(machine_id="web-1")
+    async def owned(*args: object) -> tuple[Caller, None]:
+        return Caller(machine_id="web-1"), None
 
     monkeypatch.setattr(authenticate, "decide", owned)
     async with serving() as (_, port), agent(port) as web:

@@ -7,12 +7,14 @@ from typing import Any
 import grpc
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django import Settings
 from sysmonstm_proto import metrics_pb2 as pb
 from sysmonstm_proto.metrics_pb2_grpc import MetricsServiceStub
 
 from hub.ingest.tests import wire
+from hub.machines.models import Machine, Sight, Tag
 from hub.people import tokens
 from hub.people.owner import owner
 from hub.rpc.tests.agent import Metadata, agent, channel, serving
@@ -108,3 +110,24 @@ async def test_states_are_read_with_a_persons_token(settings: Settings) -> None:
 
     assert [state.machine_id for state in seen] == ["web-1"]
     assert codes == [grpc.StatusCode.UNAUTHENTICATED] * 5
+
+
+async def test_a_person_limited_to_some_machines_reads_those_only() -> None:
+    def limited() -> str:
+        ada = User.objects.create_user("ada")
+        tag = Tag.objects.create(name="shop")
+        Sight.objects.create(user=ada).tags.add(tag)
+        Machine.objects.get(machine_id="web-1").tags.add(tag)
+        return tokens.create("of ada", ada)
+
+    async with serving() as (_, port):
+        for machine_id in ("web-1", "db"):
+            await send_one(port, machine_id)
+        secret = await sync_to_async(limited)()
+        bearer = (("authorization", f"Bearer {secret}"),)
+        states = await everything(port, bearer)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await current(port, "db", bearer)
+
+    assert [state.machine_id for state in states] == ["web-1"]
+    assert raised.value.code() == grpc.StatusCode.NOT_FOUND

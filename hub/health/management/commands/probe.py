@@ -9,11 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from hub.checks import SEVERAL_PROCESSES
+from hub.checks import SEVERAL_PROCESSES, grpc_speaks_tls
 from hub.events.bus import get_bus
 from hub.health.background import measuring
 from hub.health.prober import Prober
 from hub.health.shelf import get_shelf
+from hub.machines import authority, inside
 
 
 class Command(BaseCommand):
@@ -38,11 +39,19 @@ class Command(BaseCommand):
         asyncio.run(_probe(grpc, web))
 
 
+def _line(grpc: str) -> str:
+    """Return the port that wants no client certificate: the prober has none."""
+    host, _, port = grpc.rpartition(":")
+    wanted = settings.GRPC_MTLS == "required" and port == str(settings.GRPC_PORT)
+    return f"{host}:{settings.GRPC_ENROL_PORT}" if wanted else grpc
+
+
 async def _probe(grpc: str, web: str) -> None:
     prober = Prober(
-        grpc_address=grpc,
+        grpc_address=_line(grpc),
         web=web,
-        agent_token=settings.AGENT_TOKEN,
+        agent_token=inside.probe(),
+        trust=authority.local_trust if grpc_speaks_tls() else None,
         bus=get_bus(),
         shelf=get_shelf(),
     )

@@ -13,7 +13,7 @@ import uvloop
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub.checks import SEVERAL_PROCESSES
+from hub.checks import LISTENING, SEVERAL_PROCESSES
 from hub.events.bus import get_bus
 from hub.health.background import measuring
 from hub.log import get_logger
@@ -36,8 +36,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         settings.GRPC_HOST = host
-        self.check()
-        self.check(tags=[SEVERAL_PROCESSES], include_deployment_checks=True)
+        # Without those of pages: they would load what is never served here.
+        asked = [LISTENING, SEVERAL_PROCESSES]
+        self.check(tags=asked, include_deployment_checks=True)
         _allow_many_connections()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,0 +1,153 @@
+"""The open calls: how many each may have, and how one is ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import grpc
+from django.utils import timezone
+
+from hub.log import get_logger
+from hub.machines.credentials import Holder
+
+log = get_logger(__name__)
+
+# A new call beside an old one that has not noticed yet that its line is gone.
+MAX_OF_AGENT = 2
+# Without a credential of their own agents are told apart by address: a site behind
+# NAT, not a flood.
+MAX_OF_ADDRESS = 2_000
+# Whoever is no agent: programs that read, and anybody.
+MAX_OF_OTHERS = 100
+
+# What a handler has to end by itself.
+END_S = 0.5
+SWEEP_S = 2.0
+
+REPLACED = "The credential was replaced; connect again with the new one."
+
+
+class TooMany(Exception):
+    """No room for another such call of this agent (temporary)."""
+
+
+class Call:
+    """One open call. Made by the task that handles it."""
+
+    def __init__(
+        self,
+        context: Any,
+        *,
+        method: str,
+        address: str,
+        digest: str,
+        holder: Holder | None,
+        is_agent: bool = True,
+    ) -> None:
+        self._context = context
+        handler = asyncio.current_task()
+        assert handler is not None
+        self._handler = handler
+        self.digest = digest
+        self.holder = holder
+        self.finished = asyncio.Event()
+        self.ending = False
+        self.key = (method, f"#{holder.credential}" if holder else address)
+        others = MAX_OF_ADDRESS if is_agent else MAX_OF_OTHERS
+        self.limit = MAX_OF_AGENT if holder else others
+
+    async def end(self, code: grpc.StatusCode, sentence: str) -> None:
+        """End it; its handler's read then raises.
+
+        Cancelling the handler is the last resort: a cancelled read leaks (grpc issue
+        43360). It is needed where the handler waits for something else.
+        """
+        if self.ending:
+            return
+        self.ending = True
+        try:
+            async with asyncio.timeout(END_S):
+                # Aborting raises in whoever calls it, too; the call may be over.
+                with suppress(grpc.aio.BaseError, asyncio.InvalidStateError):
+                    await self._context.abort(code, sentence)
+                await self.finished.wait()
+        except TimeoutError:
+            self._handler.cancel()
+
+
+class Calls:
+    """All that are open in this process."""
+
+    def __init__(self, denied: str) -> None:
+        self._denied = denied
+        self._open: set[Call] = set()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        # The loop keeps only weak references to tasks.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, call: Call) -> None:
+        """Count a call in; raises TooMany."""
+        if self._counts[call.key] >= call.limit:
+            raise TooMany("Too many such calls of this agent or address.")
+        self._counts[call.key] += 1
+        self._open.add(call)
+
+    def close(self, call: Call) -> None:
+        call.finished.set()
+        if call not in self._open:
+            return
+        self._open.discard(call)
+        self._counts[call.key] -= 1
+        if not self._counts[call.key]:
+            del self._counts[call.key]
+
+    def live(self) -> set[int]:
+        """Return the credentials in use."""
+        return {call.holder.credential for call in self._open if call.holder}
+
+    def keep(self, looked: Set[int], still: Mapping[str, Holder]) -> None:
+        """End the calls whose secret opens nothing any more.
+
+        `looked`: the credentials that this is about.
+        """
+        for call in list(self._open):
+            if call.holder is None or call.holder.credential not in looked:
+                continue
+            holder = still.get(call.digest)
+            if holder is None:
+                self._end(call, grpc.StatusCode.UNAUTHENTICATED, self._denied)
+            else:
+                # From now on it may have an end.
+                call.holder = holder
+
+    async def sweep(
+        self,
+        *,
+        every_s: float = SWEEP_S,
+        now: Callable[[], datetime] = timezone.now,
+    ) -> None:
+        """End the calls whose secret was replaced long enough ago, until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            moment = now()
+            for call in list(self._open):
+                if call.holder and not call.holder.holds(moment):
+                    # Not UNAUTHENTICATED: its agent has the new one.
+                    self._end(call, grpc.StatusCode.UNAVAILABLE, REPLACED)
+
+    def _end(self, call: Call, code: grpc.StatusCode, sentence: str) -> None:
+        if call.ending:
+            return
+        machine = call.holder.machine_id if call.holder else ""
+        log.warning("call.ended", method=call.key[0], machine=machine, why=sentence)
+        task = asyncio.create_task(call.end(code, sentence))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
