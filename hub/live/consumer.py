@@ -14,7 +14,8 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from hub import log
 from hub.live import origin
 from hub.live.fanout import TooMany, Watcher
-from hub.live.feed import Feed, NotFound, SignedOut, get_feed
+from hub.live.feed import Feed, NotFound, SignedOut
+from hub.live.feeds import get_feed
 from hub.live.frames import (
     MAX_MESSAGE_BYTES,
     SUMMARY,

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Set
 
-from hub.live.frames import ALERTS, CREDIT, HEARTBEAT_S, Close
+from hub.live.frames import ALERTS, CREDIT, FULL, HEARTBEAT_S, Close
 
 MAX_SOCKETS = 2000
 MAX_SOCKETS_OF_A_USER = 40
@@ -38,10 +38,15 @@ class Watcher:
         # machine_ids that were asked for; None = all that may be seen.
         self.wanted = wanted
         self.seen: Set[int] = frozenset()
+        # Whether some machines, now or once, are not for this socket.
+        self.is_limited = True
         self.changed: set[int] = set()
         self.gone: set[str] = set()
-        # By alert, encoded.
+        # By alert, encoded; and the machine that each is about.
         self.news: dict[int, bytes] = {}
+        self._about: dict[int, int | None] = {}
+        # By machine, encoded; the newest, as a later one makes up for it.
+        self.instants: dict[int, bytes] = {}
         # Layouts this browser knows.
         self.layouts: set[int] = set()
         self.urgent = False
@@ -63,13 +68,28 @@ class Watcher:
 
     def hear_news(self, alert: int, machine: int | None, news: bytes) -> None:
         """Note what happened to an alert; of no machine: its machine is no more."""
-        if machine is not None and machine not in self.seen:
+        if self.is_limited if machine is None else machine not in self.seen:
             return
+        if not self.news:
+            # They were sent.
+            self._about.clear()
         self.news.pop(alert, None)
         self.news[alert] = news
+        self._about[alert] = machine
         if len(self.news) > MAX_NEWS:
             del self.news[next(iter(self.news))]
         self.wake.set()
+
+    @property
+    def looks_closely(self) -> bool:
+        """Whether this is a machine's own page."""
+        return self.view == FULL and self.wanted is not None and len(self.wanted) == 1
+
+    def hear_instant(self, pk: int, layout: int, instant: bytes) -> None:
+        """Note a sample between two ticks, if it can be read here."""
+        if layout in self.layouts:
+            self.instants[pk] = instant
+            self.wake.set()
 
     def show_all(self) -> None:
         if self.view != ALERTS:
@@ -77,6 +97,8 @@ class Watcher:
 
     def see(self, pks: Set[int], gone: Iterable[str]) -> None:
         """Replace what this socket may see; say goodbye to some."""
+        if lost := self.seen - pks:
+            self._unhear(lost)
         if self.view == ALERTS:
             self.seen = pks
             return
@@ -87,6 +109,13 @@ class Watcher:
         self.gone.update(gone)
         if self.changed or self.gone:
             self.wake.set()
+
+    def _unhear(self, lost: Set[int]) -> None:
+        """Drop what has not been sent yet of machines that are not seen any more."""
+        for alert in [one for one in self.news if self._about.get(one) in lost]:
+            del self.news[alert]
+        for pk in self.instants.keys() & lost:
+            del self.instants[pk]
 
     def close(self, why: Close) -> None:
         self.closing = self.closing or why
@@ -101,7 +130,8 @@ class Watcher:
     def may_send(self) -> bool:
         if self.closing is not None or len(self._outstanding) >= CREDIT:
             return False
-        return bool(self.changed or self.gone or self.news) or self.urgent
+        told = self.changed or self.gone or self.news or self.instants
+        return bool(told) or self.urgent
 
     def sends(self, now_s: float) -> int:
         """Take one credit; return the frame's number."""

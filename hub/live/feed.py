@@ -21,13 +21,14 @@ from hub.events.bus import Bus, get_bus
 from hub.events.event import (
     ALERT_TOPICS,
     MACHINES_CHANGED,
+    METRICS_INSTANT,
     METRICS_RAW,
     BusDown,
     Event,
     Events,
 )
 from hub.events.patience import waits
-from hub.live import frames, look
+from hub.live import closeup, frames, look
 from hub.live.board import Board
 from hub.live.fanout import Fanout, Watcher
 from hub.live.frames import Card, Close
@@ -60,7 +61,7 @@ class SignedOut(Exception):
 
 
 class Feed:
-    """Belongs to one event loop; see `get_feed`."""
+    """Belongs to one event loop; see `feeds.get_feed`."""
 
     def __init__(
         self,
@@ -84,6 +85,8 @@ class Feed:
         self._board = Board()
         self._loaded = asyncio.Event()
         self._check_soon = asyncio.Event()
+        # Somebody has opened a page.
+        self._looked = asyncio.Event()
         self._events: Events | None = None
         self._down = False
         self._changed: set[int] = set()
@@ -106,6 +109,7 @@ class Feed:
                 await self._loaded.wait()
                 await self._check([watcher])
             self._admit(watcher)
+            self._looked.set()
         except BaseException:
             self.leave(watcher)
             raise
@@ -136,6 +140,7 @@ class Feed:
         gone = self._gone(watcher) if watcher.gone else ()
         watcher.gone.clear()
         news, watcher.news = watcher.news, {}
+        instants, watcher.instants = watcher.instants, {}
         text = frames.frame(
             kind,
             watcher.sends(self._clock()),
@@ -144,6 +149,7 @@ class Feed:
             layouts=layouts,
             gone=gone,
             alerts=news.values(),
+            instants=instants.values(),
             bus_down=self._down,
         )
         metrics.FRAMES.inc()
@@ -187,13 +193,14 @@ class Feed:
             group.create_task(self._hear_always())
             group.create_task(self._check_always())
             group.create_task(self._pulse_always())
+            group.create_task(closeup.tell_always(self.fanout, self._bus, self._looked))
 
     async def _hear_always(self) -> None:
         pauses = waits()
         while True:
             try:
                 async with self._bus().subscribe(
-                    METRICS_RAW, MACHINES_CHANGED, *ALERT_TOPICS
+                    METRICS_RAW, METRICS_INSTANT, MACHINES_CHANGED, *ALERT_TOPICS
                 ) as events:
                     self._events = events
                     await self._load()
@@ -217,6 +224,9 @@ class Feed:
             return
         if event.topic in ALERT_TOPICS:
             self._pass_on(event)
+            return
+        if event.topic == METRICS_INSTANT:
+            closeup.pass_on(event, self.fanout, self._board)
             return
         try:
             samples = unpack(event.payload)
@@ -348,6 +358,7 @@ class Feed:
     def _show(self, watcher: Watcher, permit: Permit) -> None:
         cards = self._board.cards
         wanted = watcher.wanted
+        watcher.is_limited = permit.is_limited
         pks = frozenset(
             pk
             for pk in permit.machines & cards.keys()
@@ -378,22 +389,3 @@ class Feed:
 
     def _now_ms(self) -> int:
         return int(self._now_s() * 1000)
-
-
-_feeds: dict[asyncio.AbstractEventLoop, Feed] = {}
-metrics.SOCKETS.follow(lambda: sum(len(feed.fanout) for feed in [*_feeds.values()]))
-
-
-def get_feed() -> Feed:
-    """Return the feed of the running event loop."""
-    loop = asyncio.get_running_loop()
-    if loop not in _feeds:
-        set_feed(Feed())
-    return _feeds[loop]
-
-
-def set_feed(feed: Feed) -> None:
-    """Put another feed in place for the running event loop."""
-    for ended in [one for one in _feeds if one.is_closed()]:
-        del _feeds[ended]
-    _feeds[asyncio.get_running_loop()] = feed

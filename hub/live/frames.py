@@ -51,6 +51,8 @@ class Card:
     machine_id: str
     title: str
     interval_s: float
+    # When its agent said goodbye.
+    left_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,23 @@ def state(view: str, card: Card, reading: Reading | None) -> bytes:
         "time": reading and reading.time_ms,
         "seen": reading and reading.seen_ms,
         "interval": card.interval_s,
+        "left": card.left_ms,
         "summary": reading and reading.summary,
     }
     if view == FULL:
         told["layout"] = reading and str(reading.layout)
         told["values"] = reading and np.frombuffer(reading.values, "<f4")
+    return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def instant(machine_id: str, layout_id: int, time_ms: int, values: bytes) -> bytes:
+    """Encode a sample between two ticks; it says nothing of the machine's state."""
+    told = {
+        "id": machine_id,
+        "layout": str(layout_id),
+        "time": time_ms,
+        "values": np.frombuffer(values, "<f4"),
+    }
     return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -109,6 +123,7 @@ def frame(
     layouts: Mapping[int, bytes] | None = None,
     gone: Iterable[str] = (),
     alerts: Iterable[bytes] = (),
+    instants: Iterable[bytes] = (),
     bus_down: bool = False,
 ) -> str:
     """Put a "snapshot" or "changes" together from encoded states.
@@ -128,6 +143,8 @@ def frame(
         parts += (b',"gone":', orjson.dumps(gone))
     if news := b",".join(alerts):
         parts += (b',"alerts":[', news, b"]")
+    if close := b",".join(instants):
+        parts += (b',"instants":[', close, b"]")
     parts.append(b',"bus":"down"}' if bus_down else b"}")
     return b"".join(parts).decode()
 
@@ -155,5 +172,8 @@ def read_news(payload: bytes) -> News:
         raise BadMessage("not JSON") from wrong
     match said:
         case {"alert": int(alert), "machine": str(machine)}:
-            return News(alert, machine, orjson.dumps(said))
+            # Of a machine that is gone not everybody may know: whoever is told that
+            # there is something to read asks for it, and sees what they may.
+            told = said if machine else {"alert": alert, "machine": ""}
+            return News(alert, machine, orjson.dumps(told))
     raise BadMessage("not the news of an alert")

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from hub.live.frames import Card
 from hub.live.permits import Credential, Permit, permits
 from hub.machines.models import Machine
+from hub.machines.presence import to_ms
 from hub.storage import layouts, states
 from hub.storage.database import guard
 from hub.storage.layouts import LayoutInfo, UnknownLayout
 from hub.storage.sample import StoredSample
+
+_NAMED = ("machine_id", "name", "interval_s", "left_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Everything:
 def at_everything() -> Everything:
     """Read all machines and their newest samples. Raises DatabaseDown."""
     with guard():
-        machines = list(Machine.objects.only("machine_id", "name", "interval_s"))
+        machines = list(Machine.objects.only(*_NAMED))
     samples = states.latest(machines).values()
     known = {one.id: one for one in layouts_of({one.layout for one in samples})}
     return Everything(
@@ -41,7 +44,7 @@ def at_permits(
 ) -> tuple[dict[int, Card], dict[Credential, Permit | None]]:
     """Read the machines' names and who may see them. Raises DatabaseDown."""
     with guard():
-        machines = list(Machine.objects.only("machine_id", "name", "interval_s"))
+        machines = list(Machine.objects.only(*_NAMED))
     return {one.pk: _card(one) for one in machines}, permits(credentials)
 
 
@@ -55,4 +58,10 @@ def layouts_of(ids: Collection[int]) -> list[LayoutInfo]:
 
 
 def _card(machine: Machine) -> Card:
-    return Card(machine.machine_id, machine.title, machine.interval_s)
+    left_at = machine.left_at
+    return Card(
+        machine.machine_id,
+        machine.title,
+        machine.interval_s,
+        None if left_at is None else to_ms(left_at),
+    )

@@ -19,7 +19,7 @@ from django.contrib.auth import (
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils.crypto import constant_time_compare
 
-from hub.machines.registry import visible_to
+from hub.machines.registry import is_limited, visible_to
 from hub.people import tokens
 from hub.storage.database import guard
 
@@ -41,6 +41,8 @@ Credential = Session | Token
 class Permit:
     user: int
     machines: frozenset[int]
+    # There may be machines, now or once, that this user does not see.
+    is_limited: bool
 
 
 def permits(credentials: Iterable[Credential]) -> dict[Credential, Permit | None]:
@@ -58,7 +60,7 @@ def permits(credentials: Iterable[Credential]) -> dict[Credential, Permit | None
                 continue
             if user.pk not in visible:
                 pks = frozenset(visible_to(user).values_list("pk", flat=True))
-                visible[user.pk] = Permit(user.pk, pks)
+                visible[user.pk] = Permit(user.pk, pks, is_limited(user))
             found[credential] = visible[user.pk]
     return found
 

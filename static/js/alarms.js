@@ -9,12 +9,16 @@ export const alarms = {ruled: false, unanswered: 0, level: "", machines: {}, ...
 
 const listeners = new Set();
 let timer = 0;
+let deaf = false;
 
 export const onAlarms = (listener) => listeners.add(listener);
 
-/** What a page does with each frame: the first after a break may have missed news. */
-export function hear({alerts, type}) {
-  if (!alerts && type !== "snapshot") return;
+/** What a page does with each frame: the first after a break may have missed news.
+ * While the hub itself hears none, each heartbeat is the moment to ask. */
+export function hear({alerts, type, bus}) {
+  const wasDeaf = deaf;
+  deaf = bus === "down";
+  if (!alerts && type !== "snapshot" && !deaf && !wasDeaf) return;
   timer ||= setTimeout(read, GATHER_MS * (0.5 + Math.random()));
 }
 

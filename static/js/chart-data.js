@@ -5,6 +5,9 @@
 const GAP_STEPS = 2.5;
 // The hub calls nothing shorter a gap.
 const LEAST_GAP_S = 15;
+// How long samples that are not stored stay on a chart. Then its line has the step
+// of what is stored, however long somebody watches.
+export const GLANCES_S = 120;
 
 export const seriesKey = (metric, attributes) =>
   JSON.stringify([metric, Object.entries(attributes).sort()]);
@@ -30,6 +33,8 @@ export class ChartData {
       return {key: seriesKey(metric, attributes), avg, min, max};
     });
     this.keys = new Set(this.series.map(({key}) => key));
+    // Times of points that are not stored, ascending.
+    this.glances = new Set();
   }
 
   /** Whether a sample of this time would come after a gap. */
@@ -42,14 +47,48 @@ export class ChartData {
   append(timeMs, valueOf, intervalS) {
     const taken = timeMs / 1000;
     const time = this.folded ? Math.floor(taken / this.stepS) * this.stepS : taken;
-    const newest = this.times.at(-1);
+    const newest = this.#stored();
     if (this.folded && time === newest) return this.#fold(taken - time, valueOf, intervalS);
     if (newest !== undefined && time <= newest) return false;
-    if (newest !== undefined && time - newest > this.stepS * GAP_STEPS) {
-      this.#push(newest + this.stepS, () => null);
+    const last = this.times.at(-1);
+    if (last !== undefined && time - last > this.stepS * GAP_STEPS) {
+      this.#push(last + this.stepS, () => null);
     }
-    this.#push(time, valueOf);
+    this.#insert(time, valueOf);
     return true;
+  }
+
+  /** Add a sample that will not be stored; false when it shows nothing new. */
+  glance(timeMs, valueOf) {
+    const time = timeMs / 1000;
+    const newest = this.times.at(-1);
+    // A bucket is a minute or more: a second does not move it.
+    if (this.folded || newest === undefined || time <= newest) return false;
+    this.#push(time, valueOf);
+    this.glances.add(time);
+    this.#forget(time - GLANCES_S);
+    return true;
+  }
+
+  isGlance(at) {
+    return this.glances.has(this.times[at]);
+  }
+
+  /** The time of the newest point that is stored. */
+  #stored() {
+    let at = this.times.length - 1;
+    while (at >= 0 && this.isGlance(at)) at -= 1;
+    return this.times[at];
+  }
+
+  /** Let the oldest glances go. */
+  #forget(beforeS) {
+    for (const time of this.glances) {
+      if (time >= beforeS) return;
+      this.glances.delete(time);
+      const at = this.times.indexOf(time);
+      if (at >= 0) for (const values of this.#columns()) values.splice(at, 1);
+    }
   }
 
   /** Put a sample into the bucket that is still open. How many are in it already
@@ -75,16 +114,30 @@ export class ChartData {
     count -= 1;
     if (count <= 0) return;
     for (const values of this.#columns()) values.splice(0, count);
+    for (const time of this.glances) if (time < this.times[0]) this.glances.delete(time);
   }
 
   #push(time, valueOf) {
-    this.times.push(time);
+    this.#put(this.times.length, 0, time, valueOf);
+  }
+
+  /** A stored point may be older than the newest glances. */
+  #insert(time, valueOf) {
+    let at = this.times.length;
+    while (at > 0 && this.times[at - 1] > time) at -= 1;
+    const isThere = this.times[at - 1] === time;
+    this.glances.delete(time);
+    this.#put(isThere ? at - 1 : at, isThere ? 1 : 0, time, valueOf);
+  }
+
+  #put(at, instead, time, valueOf) {
+    this.times.splice(at, instead, time);
     for (const {key, avg, min, max} of this.series) {
       const value = valueOf(key) ?? null;
-      avg.push(value);
+      avg.splice(at, instead, value);
       if (min !== avg) {
-        min.push(value);
-        max.push(value);
+        min.splice(at, instead, value);
+        max.splice(at, instead, value);
       }
     }
   }

@@ -224,7 +224,8 @@ export class Chart {
 
   #tell() {
     const [from, to] = this.group.places();
-    const extents = this.lines.map((line) => extent(line, from, to));
+    const {data} = this.group;
+    const extents = this.lines.map((line) => extent(line, from, to, (at) => data.isGlance(at)));
     this.legend.show(this.lines, this.group.newest, extents);
   }
 }

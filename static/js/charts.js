@@ -83,6 +83,12 @@ export class Charts {
     if (isGap) this.onGap();
   }
 
+  /** Extend by a sample that will not be stored. */
+  glance(timeMs, valueOf) {
+    if (!this.data?.charts.length) return;
+    if (this.data.glance(timeMs, valueOf)) this.slide();
+  }
+
   /** Let time pass: the window moves on, over a gap too. */
   slide() {
     if (!this.data) return;

@@ -11,6 +11,7 @@ export function headline(states, needs) {
   if (count("warning")) parts.push(["late", `${told(count("warning"))} to watch`]);
   if (count("stale")) parts.push(["late", `${told(count("stale"))} stale`]);
   if (count("never")) parts.push(["late", `${told(count("never"))} waiting for a first sample`]);
+  if (count("stopped")) parts.push(["late", `${told(count("stopped"))} stopped`]);
   if (parts.length === 1) parts.push(["well", "all well"]);
   return parts;
 }

@@ -81,14 +81,16 @@ const negated = (values) => values.map((value) => (value == null ? null : -value
 
 const plus = (value, below) => (value == null && below == null ? null : (value ?? 0) + (below ?? 0));
 
-/** Least, mean and greatest of what the chart shows of a line. */
-export function extent({told}, from, to) {
+/** Least, mean and greatest of what the chart shows of a line. What is not stored
+ * counts for no mean: there is more of it at the end than before. */
+export function extent({told}, from, to, isGlance) {
   let [least, greatest, sum, count] = [Infinity, -Infinity, 0, 0];
   for (let at = from; at <= to; at += 1) {
     const value = told.avg[at];
     if (value == null) continue;
     least = Math.min(least, told.min[at]);
     greatest = Math.max(greatest, told.max[at]);
+    if (isGlance(at)) continue;
     sum += value;
     count += 1;
   }

@@ -12,6 +12,7 @@
  *   });
  *   line.now()                    // the hub's clock, in ms (for true ages)
  *   line.status                   // the latest status
+ *   line.rest()                   // while nobody sees the page; it comes back by itself
  *   line.close()                  // for good
  *
  * machines: [{id, title, time, seen, interval, summary}], and in the full view
@@ -42,6 +43,7 @@ export function connect(options) {
   return {
     now: () => line.now(),
     close: () => line.close(),
+    rest: () => line.rest(),
     get status() {
       return line.status;
     },
@@ -154,6 +156,13 @@ class Line {
     const socket = this.socket;
     this.socket = null;
     socket?.close();
+  }
+
+  /** Let the line go until somebody looks again. */
+  rest() {
+    if (!document.hidden) return;
+    clearTimeout(this.retry);
+    this.drop();
   }
 
   end(status) {

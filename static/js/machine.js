@@ -8,6 +8,7 @@ import {facts} from "./facts.js";
 import {onKey} from "./keyboard.js";
 import {Link} from "./link.js";
 import {connect} from "./live.js";
+import {LiveMark} from "./live-mark.js";
 import {showKey} from "./marks.js";
 import {stateOf} from "./presence.js";
 import {ago, durationParts, join, parts} from "./units.js";
@@ -15,6 +16,8 @@ import {ago, durationParts, join, parts} from "./units.js";
 const TICK_MS = 1000;
 // Live samples go into folded buckets by estimate; now and then the hub's count.
 const REFETCH_MS = 60_000;
+// A page that nobody sees for so long asks no machine for a sample each second.
+const REST_MS = 60_000;
 
 // Each is sent once: kept for as long as the page is open.
 const layouts = {};
@@ -23,6 +26,9 @@ class MachinePage {
   constructor() {
     this.at = (id) => document.getElementById(id);
     this.machine = null;
+    // What was measured last, stored or not.
+    this.newest = null;
+    this.mark = new LiveMark(this.at("live-mark"));
     this.keys = new Map();
     this.charts = new Charts(this.at("charts"), {
       address: facts.charts,
@@ -40,13 +46,15 @@ class MachinePage {
     return new URLSearchParams(location.search).get("range") ?? facts.range;
   }
 
-  take({machines}, whole) {
+  take({machines, instants = []}, whole) {
+    this.glance(instants);
     const machine = machines.find(({id}) => id === facts.machine);
     if (!machine) return;
     const before = this.machine;
     this.machine = machine;
     this.head();
     if (!machine.values) return;
+    this.newest = machine;
     this.readings();
     if (whole && before) this.reload();
     const layoutChanged = before && before.layout !== machine.layout;
@@ -54,6 +62,21 @@ class MachinePage {
     const place = this.places(machine.layout);
     this.charts.append(machine.time, (key) => machine.values[place.get(key)], machine.interval);
     this.slid = Date.now();
+  }
+
+  /** Samples between two stored ones: they move the charts, and are not kept. */
+  glance(instants) {
+    for (const instant of instants) {
+      const {id, layout, time, values} = instant;
+      if (id !== facts.machine || !layouts[layout] || time <= this.newest?.time) continue;
+      this.mark.note(time);
+      this.newest = instant;
+      if (document.hidden) continue;
+      const place = this.places(layout);
+      this.charts.glance(time, (key) => values[place.get(key)]);
+      this.slid = Date.now();
+      this.readings();
+    }
   }
 
   reload() {
@@ -91,7 +114,7 @@ class MachinePage {
 
   readings() {
     const table = document.querySelector(".readings");
-    const {layout} = this.machine;
+    const {layout} = this.newest;
     if (table.dataset.layout !== String(layout)) {
       if (this.loading !== layout) {
         this.loading = layout;
@@ -103,7 +126,7 @@ class MachinePage {
     }
     this.pending ||= requestAnimationFrame(() => {
       this.pending = 0;
-      const {values} = this.machine;
+      const {values} = this.newest;
       for (const cell of table.querySelectorAll("[data-place]")) {
         const [number, unit] = parts(values[cell.dataset.place], cell.dataset.unit);
         write(cell.firstElementChild, number);
@@ -183,5 +206,10 @@ onAlarms(() => {
   htmx.ajax("GET", facts.openAlerts, {target: "#alerts", swap: "innerHTML"});
   if (page?.machine) page.head();
   page?.reload();
+});
+let rest = 0;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(rest);
+  if (document.hidden) rest = setTimeout(() => line.rest(), REST_MS);
 });
 setInterval(() => page && !document.hidden && page.tick(), TICK_MS);

@@ -1,7 +1,8 @@
 // Is a machine there, and is it well? The same judgement as the hub's
 // `machines/presence.py`, `web/alarms.py` and `web/levels.py`, from the same numbers.
 
-export function presence(seenMs, nowMs, intervalS, limits) {
+export function presence({seen: seenMs, interval: intervalS, left}, nowMs, limits) {
+  if (left != null && left >= (seenMs ?? 0)) return "stopped";
   if (seenMs == null) return "never";
   const ageS = (nowMs - seenMs) / 1000;
   const {onlineIntervals, onlineFloorS, staleIntervals, staleFloorS} = limits;
@@ -20,10 +21,11 @@ export function level(name, value, levels) {
 /** The worst of presence and open alerts, as one of facts.states. Without a rule the
  * fixed levels stand in for alerts. */
 export function stateOf(machine, nowMs, {levels, lasting, states, presence: limits}, alarms) {
-  const found = [presence(machine.seen, nowMs, machine.interval, limits)];
+  const there = presence(machine, nowMs, limits);
+  const found = [there];
   if (alarms.ruled) {
     found.push(alarms.machines[machine.id]?.state);
-  } else {
+  } else if (there !== "stopped") {
     for (const name of lasting) found.push(level(name, machine.summary?.[name], levels));
   }
   return states.find((state) => found.includes(state));

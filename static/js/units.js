@@ -4,7 +4,15 @@
 const NOTHING = ["–", ""];
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const DECIMAL = ["B/s", "kB/s", "MB/s", "GB/s", "TB/s"];
-const FLAGS = { good: ["no", "yes"], bad: ["yes", "no"] };
+const WORDS = {
+  good: ["no", "yes"],
+  bad: ["yes", "no"],
+  failed: ["well again", "failed"],
+  container: [
+    "running", "paused", "restarting", "created",
+    "exited", "being removed", "dead", "unknown",
+  ],
+};
 const JUST_NOW_S = 10;
 const NBSP = "\u00a0";
 
@@ -63,12 +71,18 @@ export function durationParts(seconds) {
   return minutes ? [String(minutes), "min"] : [String(total), "s"];
 }
 
+function word(value, unit) {
+  const words = WORDS[unit];
+  return words[Math.min(Math.max(Math.ceil(value), 0), words.length - 1)];
+}
+
 export function parts(value, unit) {
   if (unit === "1") return percentParts(value);
   if (unit === "By") return bytesParts(value);
   if (unit === "By/s") return rateParts(value);
   if (unit === "s") return durationParts(value);
-  if (unit in FLAGS) return missing(value) ? NOTHING : [FLAGS[unit][value ? 1 : 0], ""];
+  if (unit in WORDS) return missing(value) ? NOTHING : [word(value, unit), ""];
+  if (unit === "core") return percentParts(value); // 1 = one core, as top says it
   if (unit === "Cel") return numberParts(value, "°C");
   if (unit.endsWith("}/s")) return numberParts(value, "/s");
   if (unit === "{thread}") return numberParts(value); // a load average

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from channels.db import database_sync_to_async
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.utils import timezone
 
-from hub.live.feed import Feed, set_feed
+from hub.live.feed import Feed
+from hub.live.feeds import set_feed
 from hub.live.frames import Close
 from hub.live.permits import Credential, Session, Token, permits
 from hub.live.tests.line import ORIGIN, is_refused, line, publish, sample
-from hub.machines.models import Machine
-from hub.people import tokens
+from hub.machines.models import Machine, Sight, Tag
+from hub.people import sessions, tokens
 from hub.people.models import ApiToken
 from hub.storage.layouts import LayoutInfo
 
@@ -134,6 +138,81 @@ async def test_a_revoked_token_ends_its_line_and_no_other(
         assert await browser.is_silent()
 
 
+async def test_a_token_that_ends_ends_its_line(secret: str, web_1: Machine) -> None:
+    set_feed(Feed(check_s=0.1))
+    async with line(headers=(bearer(secret),)) as program:
+        await program.frame()
+
+        ended = timezone.now() - timedelta(seconds=1)
+        await database_sync_to_async(ApiToken.objects.update)(expires_at=ended)
+
+        assert await program.ended() is Close.SIGNED_OUT
+
+
+async def test_sign_out_everywhere_ends_the_other_lines_only(
+    client: Client, user: User, web_1: Machine
+) -> None:
+    set_feed(Feed(check_s=0.1))
+    other = Client()
+    await database_sync_to_async(other.force_login)(user)
+    async with line(client) as here, line(other) as there:
+        await here.frame()
+        await there.frame()
+
+        key = client.session.session_key
+        await database_sync_to_async(sessions.end)(user, but=key)
+
+        assert await there.ended() is Close.SIGNED_OUT
+        assert await here.is_silent()
+
+
+@pytest.mark.parametrize("by", ["a limit", "a group", "a tag"])
+async def test_what_one_may_not_see_any_more_is_gone_and_stays_silent(
+    client: Client,
+    user: User,
+    web_1: Machine,
+    new_1: Machine,
+    layout: LayoutInfo,
+    now_ms: int,
+    by: str,
+) -> None:
+    """Each way to lose sight: a limit is made, joined, or its tag taken off."""
+
+    def limit(*, until: bool) -> None:
+        group, _ = Group.objects.get_or_create(name="shop people")
+        tag, _ = Tag.objects.get_or_create(name="shop")
+        if by == "a limit" and until:
+            Sight.objects.create(user=user).tags.add(tag)
+        elif by == "a group" and until:
+            user.groups.add(group)
+        elif by == "a group":
+            Sight.objects.create(group=group).tags.add(tag)
+        elif by == "a tag" and not until:
+            Sight.objects.create(user=user).tags.add(tag)
+            web_1.tags.add(tag)
+        elif by == "a tag":
+            web_1.tags.clear()
+        new_1.tags.add(tag)
+
+    await database_sync_to_async(limit)(until=False)
+    set_feed(Feed(check_s=0.1))
+    async with line(client) as browser, line(client, machine="web-1") as page:
+        assert "web-1" in {one["id"] for one in (await browser.frame())["machines"]}
+        await page.frame()
+
+        await database_sync_to_async(limit)(until=True)
+
+        for socket in (browser, page):
+            # News of before may still come first.
+            while "gone" not in (told := await socket.frame()):
+                pass
+            assert told["gone"] == ["web-1"]
+            assert told["machines"] == []
+        await publish(sample(web_1, layout, now_ms, 0.5, 61.0))
+        assert await browser.is_silent()
+        assert await page.is_silent()
+
+
 def test_many_sockets_of_one_user_are_looked_up_together(
     user: User, secret: str, web_1: Machine
 ) -> None:
@@ -169,3 +248,15 @@ def test_asking_leaves_the_session_alone(client: Client, user: User) -> None:
     assert permits([Session(key)]) == {Session(key): None}
     assert client.session.session_key == key
     assert client.session.exists(key)
+
+
+async def test_no_secret_in_the_address_opens_a_line(
+    client: Client, secret: str, web_1: Machine
+) -> None:
+    """Addresses end up in logs; there are no tickets for sockets either."""
+    key = client.cookies["sysmonstm_session"].value
+
+    for said in (secret, f"Bearer {secret}"):
+        assert await is_refused(None, token=said, access_token=said, ticket=said)
+        assert await is_refused(None, key=said, Authorization=said)
+    assert await is_refused(None, sysmonstm_session=key, sessionid=key)

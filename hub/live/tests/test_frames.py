@@ -38,6 +38,7 @@ def test_a_machine_in_the_summary_view() -> None:
         "time": 1_000,
         "seen": 1_040,
         "interval": 5.0,
+        "left": None,
         "summary": {"cpu": 0.25, "memory": None},
     }
 

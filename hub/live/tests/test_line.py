@@ -16,7 +16,8 @@ from hub.events.event import MACHINES_CHANGED, METRICS_RAW, Event
 from hub.events.inbox import Inbox
 from hub.events.memory import MemoryBus
 from hub.live.fanout import Fanout
-from hub.live.feed import Feed, get_feed, set_feed
+from hub.live.feed import Feed
+from hub.live.feeds import get_feed, set_feed
 from hub.live.frames import CREDIT, MAX_MESSAGE_BYTES, Close
 from hub.live.tests.line import line, publish, sample, store
 from hub.machines.models import Machine

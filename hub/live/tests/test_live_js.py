@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
@@ -156,3 +157,29 @@ def test_a_silent_line_is_taken_for_dead(hub: Hub) -> None:
 
         wait_for(page, "status", "connected")
         assert ["status", "connecting"] in page.evaluate("heard.slice(3)")
+
+
+HIDDEN = """(hidden) => {
+  Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_page_that_nobody_sees_rests_until_somebody_does(hub: Hub) -> None:
+    with a_page(hub) as page:
+        first = hub.line()
+        page.evaluate("line.rest()")
+        first.send(frame("snapshot", 1, 0, []))
+        assert ack(first) == {"type": "ack", "n": 1}, "in sight it goes on"
+
+        page.evaluate(HIDDEN, True)
+        page.evaluate("line.rest()")
+        with pytest.raises(ConnectionClosed):
+            first.recv(timeout=PATIENCE_S)
+        page.wait_for_timeout(1500)
+        assert hub.lines.empty()
+
+        page.evaluate(HIDDEN, False)
+        second = hub.line()
+        second.send(frame("snapshot", 1, 0, []))
+        assert ack(second) == {"type": "ack", "n": 1}

@@ -64,6 +64,7 @@ async def test_news_of_other_machines_stay_away(
 
 def test_a_slow_page_keeps_the_newest_news_of_each_alert() -> None:
     watcher = Watcher(1, SUMMARY, None)
+    watcher.is_limited = False
     watcher.see(frozenset({5}), ())
 
     for number in range(1000):
@@ -74,8 +75,31 @@ def test_a_slow_page_keeps_the_newest_news_of_each_alert() -> None:
     assert watcher.may_send
 
 
+@pytest.mark.parametrize("view", [SUMMARY, ALERTS])
+def test_news_of_what_one_may_not_see_any_more_are_dropped(view: str) -> None:
+    watcher = Watcher(1, view, None)
+    watcher.see(frozenset({5, 6}), ())
+    watcher.hear_news(1, 5, b"of five")
+    watcher.hear_news(2, 6, b"of six")
+
+    watcher.see(frozenset({6}), ("five",))
+
+    assert list(watcher.news.values()) == [b"of six"]
+
+
+def test_news_of_deleted_machines_are_not_for_the_limited() -> None:
+    limited, free = Watcher(1, ALERTS, None), Watcher(2, ALERTS, None)
+    free.is_limited = False
+
+    for watcher in (limited, free):
+        watcher.hear_news(1, None, b"of a machine that is no more")
+
+    assert (len(limited.news), len(free.news)) == (0, 1)
+
+
 def test_a_page_of_news_is_not_woken_by_samples() -> None:
     watcher = Watcher(1, ALERTS, None)
+    watcher.is_limited = False
     watcher.see(frozenset({5}), ("gone",))
     watcher.wake.clear()
 
@@ -83,3 +107,15 @@ def test_a_page_of_news_is_not_woken_by_samples() -> None:
 
     assert not watcher.wake.is_set()
     assert not watcher.may_send
+
+
+async def test_of_a_machine_that_is_gone_only_that_there_is_news(
+    client: Client, web_1: Machine
+) -> None:
+    async with line(client) as browser:
+        await browser.frame()
+
+        await tell(ALERTS_RESOLVED, 7, "", rule="Secret project", severity="critical")
+        told = await browser.frame()
+
+    assert told["alerts"] == [{"alert": 7, "machine": ""}]

@@ -1,0 +1,74 @@
+"""Redis hangs, dies and comes back: whoever asks is told, and then answered again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from channels.layers import channel_layers
+from pytest_django import Settings
+from sysmonstm_proto import metrics_pb2 as pb
+
+from hub.control.ask import POST_AWAY, NoAnswer, ask
+from hub.control.tests.agent import PATIENCE_S, managed, serving
+from hub.machines.models import Machine
+from hub.testing.services import redis
+from hub.testing.unruly import Unruly, unruly_redis
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.process]
+
+
+@pytest.fixture
+def server(settings: Settings, tmp_path: Path) -> Iterator[Unruly]:
+    """A Redis of this test's own, for the layer alone."""
+    with redis() as url, unruly_redis(url, tmp_path / "redis.log") as unruly:
+        hosts = [{"address": url, "socket_connect_timeout": 2, "socket_timeout": 2}]
+        layer = "channels_redis.pubsub.RedisPubSubChannelLayer"
+        settings.CHANNEL_LAYERS = {
+            "default": {"BACKEND": layer, "CONFIG": {"hosts": hosts}}
+        }
+        settings.REDIS_URL = url
+        channel_layers.backends.clear()
+        yield unruly
+
+
+async def until_answered(machine: Machine) -> None:
+    command = pb.ControlCommand(ping=pb.Ping())
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while True:
+            try:
+                assert (await ask(machine.pk, command, 2)).HasField("pong")
+            except NoAnswer:
+                await asyncio.sleep(0.2)
+            else:
+                return
+
+
+async def is_told_in_time(machine: Machine) -> None:
+    before = time.monotonic()
+    with pytest.raises(NoAnswer) as told:
+        await ask(machine.pk, pb.ControlCommand(ping=pb.Ping()), 20)
+    assert str(told.value) == POST_AWAY
+    assert time.monotonic() - before < 6
+
+
+async def test_redis_hangs_dies_and_comes_back(atlas: Machine, server: Unruly) -> None:
+    async with serving() as (_, port), managed(port, "atlas") as agent:
+        answering = asyncio.create_task(agent.answer_pings())
+        await until_answered(atlas)
+
+        server.pause()
+        await is_told_in_time(atlas)
+        server.resume()
+        await until_answered(atlas)
+
+        await asyncio.to_thread(server.kill)
+        await is_told_in_time(atlas)
+        again = "Ready to accept conn"
+        await asyncio.to_thread(lambda: server.start(ready=again))
+        await until_answered(atlas)
+        agent.call.cancel()
+        await asyncio.wait({answering})
