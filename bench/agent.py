@@ -2,29 +2,39 @@
 
     python -m bench.agent [--seconds 60] [--interval 5]
 
-The agent streams to a real hub; node_exporter (Debian's prometheus-node-exporter,
-left out when it is not installed) is scraped as often. CPU and memory are read
-from /proc, all threads.
+Two agents stream to a real hub: one as it is, one with everything on (see
+`everything.py`). Then somebody opens the page of the second, and it is measured
+again in live mode. node_exporter (Debian's prometheus-node-exporter, left out when
+it is not installed) is scraped as often as the first samples. CPU and memory are
+read from /proc, all threads.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import json
 import shutil
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from websockets.asyncio.client import connect
+
+from bench.everything import LABEL, everything
+from bench.latency import make_token
 from hub.testing import hubs
 from hub.testing.processes import Process, free_port, running
 
 WARM_UP_S = 10.0
-BUDGET = "budget: <= 0.1 % of a core, <= 36 MB"
+EVERYTHING = "everything on"
+MACHINES = {"agent": "bench", EVERYTHING: "bench-everything"}
+NOTES = {"agent": "budget: <= 0.1 % of a core, <= 36 MB", EVERYTHING: LABEL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +48,59 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--interval", type=float, default=5)
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        ours = stack.enter_context(agent(Path(folder), options.interval))
-        theirs = stack.enter_context(node_exporter(Path(folder)))
-        scrape(theirs, options.interval, WARM_UP_S)
-        before = cost(ours.pid), theirs and cost(theirs[0].pid)
-        took_s = scrape(theirs, options.interval, options.seconds)
-        report("agent", before[0], cost(ours.pid), took_s, BUDGET)
-        if theirs and before[1]:
-            report("node_exporter", before[1], cost(theirs[0].pid), took_s, "")
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        hub = stack.enter_context(hubs.embedded(folder / "var"))
+        programs = {
+            "agent": stack.enter_context(agent(hub, folder, options.interval, {})),
+            EVERYTHING: stack.enter_context(
+                agent(
+                    hub,
+                    folder,
+                    options.interval,
+                    stack.enter_context(everything(folder)),
+                )
+            ),
+        }
+        exporter = stack.enter_context(node_exporter(folder))
+        if exporter:
+            programs["node_exporter"] = exporter[0]
         else:
             print("node_exporter is not installed: apt install", PACKAGE)
+        scrape(exporter, options.interval, WARM_UP_S)
+        measure(programs, lambda: scrape(exporter, options.interval, options.seconds))
+        token = make_token(folder)
+        live = {"live mode": programs[EVERYTHING]}
+        measure(live, lambda: watch(hub.web, token, options.seconds))
+
+
+def measure(programs: Mapping[str, Process], wait: Callable[[], float]) -> None:
+    before = {name: cost(process.pid) for name, process in programs.items()}
+    took_s = wait()
+    for name, process in programs.items():
+        report(name, before[name], cost(process.pid), took_s, NOTES.get(name, ""))
+
+
+def watch(web: str, token: str, seconds: float) -> float:
+    """Have the page of the second agent open for a while; return how long."""
+    return asyncio.run(_watch(web, token, seconds))
+
+
+async def _watch(web: str, token: str, seconds: float) -> float:
+    frames = 0
+    async with connect(
+        f"{web.replace('http', 'ws')}/ws?view=full&machine={MACHINES[EVERYTHING]}",
+        additional_headers={"Authorization": f"Bearer {token}"},
+    ) as socket:
+        started = time.monotonic()
+        while time.monotonic() < started + seconds:
+            frame = json.loads(await asyncio.wait_for(socket.recv(), 30))
+            await socket.send(json.dumps({"type": "ack", "n": frame["n"]}))
+            frames += 1
+        took_s = time.monotonic() - started
+    # Without the second of every sample this would not be live mode.
+    print(f"{'':<14} {frames / took_s:.2f} frames a second while watched")
+    return took_s
 
 
 def report(name: str, before: Cost, after: Cost, took_s: float, note: str) -> None:
@@ -57,16 +109,19 @@ def report(name: str, before: Cost, after: Cost, took_s: float, note: str) -> No
 
 
 @contextmanager
-def agent(folder: Path, interval_s: float) -> Iterator[Process]:
-    with (
-        hubs.embedded(folder / "var") as hub,
-        hubs.agent(
-            hub.grpc,
-            "bench",
-            folder / "agent.log",
-            COLLECTOR_COLLECTION_INTERVAL=f"{interval_s:g}",
-        ) as process,
-    ):
+def agent(
+    hub: hubs.Embedded, folder: Path, interval_s: float, settings: Mapping[str, str]
+) -> Iterator[Process]:
+    name = EVERYTHING if settings else "agent"
+    own = folder / MACHINES[name]
+    own.mkdir()
+    with hubs.agent(
+        hub.grpc,
+        MACHINES[name],
+        own / "agent.log",
+        COLLECTOR_COLLECTION_INTERVAL=f"{interval_s:g}",
+        **settings,
+    ) as process:
         yield process
 
 

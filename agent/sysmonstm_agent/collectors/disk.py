@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from sysmonstm_agent.collector import NoData
@@ -39,8 +39,11 @@ class Disk:
     name = "disk"
     metrics = (IO, OPERATIONS, UTILIZATION)
 
-    def __init__(self, files: Files) -> None:
+    def __init__(
+        self, files: Files, *, skip: Callable[[str], bool] = lambda device: False
+    ) -> None:
         self._files = files
+        self._skip = skip
         self._rates = Rates()
         self._names: frozenset[str] = frozenset()
         self._partitions: frozenset[str] = frozenset()
@@ -51,7 +54,8 @@ class Disk:
             raise NoData("no disks")
         self._rates.tick(now_s)
         for device, counts in disks.items():
-            yield from self._readings(device, counts)
+            if not self._skip(device):
+                yield from self._readings(device, counts)
 
     def _readings(self, device: str, counts: Counts) -> Iterator[Reading]:
         read = {"system.device": device, "disk.io.direction": "read"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from sysmonstm_agent.collector import NoData
@@ -34,8 +34,11 @@ class Network:
     name = "network"
     metrics = METRICS
 
-    def __init__(self, files: Files) -> None:
+    def __init__(
+        self, files: Files, *, skip: Callable[[str], bool] = lambda name: False
+    ) -> None:
         self._files = files
+        self._skip = skip
         self._rates = Rates()
 
     def collect(self, now_s: float) -> Iterator[Reading]:
@@ -44,6 +47,8 @@ class Network:
             raise NoData("no interfaces")
         self._rates.tick(now_s)
         for (name, direction), counts in interfaces.items():
+            if self._skip(name):
+                continue
             attributes = {
                 "network.interface.name": name,
                 "network.io.direction": direction,
