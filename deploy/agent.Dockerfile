@@ -1,10 +1,12 @@
 # The agent, for machines that would rather run a container than a Python package.
 #
 #   docker build -f deploy/agent.Dockerfile -t sysmonstm-agent .
+#   docker run --rm --uts host -v sysmonstm-agent:/var/lib/sysmonstm-agent \
+#     sysmonstm-agent sysmonstm-agent enrol https://hub.example \
+#     --token … --fingerprint …
 #   docker run -d --restart unless-stopped --read-only --cap-drop ALL \
 #     --uts host --pid host --network host -v /:/host:ro,rslave \
-#     -v sysmonstm-agent:/var/lib/sysmonstm-agent \
-#     -e COLLECTOR_AGGREGATOR_URL=hub.example:50051 -e COLLECTOR_TOKEN=… sysmonstm-agent
+#     -v sysmonstm-agent:/var/lib/sysmonstm-agent sysmonstm-agent
 #
 # The host's name, processes and interfaces are shared so that it measures the
 # machine; `-v /:/host` lets it ask the machine's file systems how full they are.
@@ -31,9 +33,9 @@ RUN pip install --no-deps --no-build-isolation ./proto ./agent \
 
 FROM base AS agent
 COPY --from=packages /venv /venv
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin agent \
- && install -d -o 10001 -g 10001 -m 700 /var/lib/sysmonstm-agent
-USER 10001:10001
+RUN useradd --uid 10002 --no-create-home --shell /usr/sbin/nologin agent \
+ && install -d -o 10002 -g 10002 -m 700 /var/lib/sysmonstm-agent
+USER 10002:10002
 ENV PYTHONDONTWRITEBYTECODE=1
 HEALTHCHECK --interval=5m --timeout=10s CMD ["sysmonstm-agent", "--once"]
 CMD ["sysmonstm-agent"]

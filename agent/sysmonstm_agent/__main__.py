@@ -1,6 +1,7 @@
 """The command `sysmonstm-agent`.
 
-Exit codes: 0 = ended as asked, 2 = told something that makes no sense.
+Exit codes: 0 = ended as asked, 1 = it did not go well, 2 = told something that
+makes no sense.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import signal
 import sys
 
 from sysmonstm_agent import __version__
-from sysmonstm_agent.config import SETTINGS, BadConfig, load
+from sysmonstm_agent.commands import add_commands, add_settings, command
+from sysmonstm_agent.config import BadConfig, Config, load
 from sysmonstm_agent.log import configure
 from sysmonstm_agent.spool import SpoolRefused
+from sysmonstm_agent.variables import SETTINGS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,45 +24,59 @@ def main(arguments: list[str] | None = None) -> int:
     # neither is `--once | head`.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    options = vars(parser().parse_args(arguments))
-    flags = {
-        s.variable: options[s.variable]
-        for s in SETTINGS
-        if options[s.variable] is not None
-    }
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(words).parse_args(words)
     try:
-        config = load(os.environ | flags)
+        config = load(os.environ | flags(options))
     except BadConfig as error:
-        return refuse(str(error))
-    configure(
-        level=config.log_level, style=config.log_format, machine=config.machine_id
-    )
-    if options["spool"]:
-        from sysmonstm_agent import spool_report
+        return misconfigured(options, str(error))
+    # What a command has to say it prints.
+    level = "error" if options.command else config.log_level
+    configure(level=level, style=config.log_format, machine=config.machine_id)
+    try:
+        if options.command:
+            return command(options.command).run(options, config)
+        if options.once or options.json:
+            return once(options, config)
+        return measure(config)
+    except (BadConfig, SpoolRefused) as refused:
+        return refuse(str(refused))
 
-        try:
-            text = spool_report.report(config, as_json=options["json"])
-        except SpoolRefused as refused:
-            return refuse(str(refused))
-        sys.stdout.write(text + "\n")
-        return 0
-    if options["once"] or options["json"]:
-        from sysmonstm_agent import report
 
-        sys.stdout.write(report.once(config, as_json=options["json"]) + "\n")
-        return 0
+def once(options: argparse.Namespace, config: Config) -> int:
+    from sysmonstm_agent import report
+
+    sys.stdout.write(report.once(config, as_json=options.json) + "\n")
+    return 0
+
+
+def measure(config: Config) -> int:
     # What writes to a log that is gone must not end what measures.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     leave_openssl_out()
     # asyncio and grpc are two thirds of the agent's memory and time to start, and
     # only this needs them.
     from sysmonstm_agent.agent import run
+    from sysmonstm_agent.channel import refuse_plaintext
 
-    try:
-        run(config)
-    except SpoolRefused as refused:
-        return refuse(str(refused))
+    refuse_plaintext(config)
+    run(config)
     return 0
+
+
+def flags(options: argparse.Namespace) -> dict[str, str]:
+    """Return what was said by flags, under the names of the variables."""
+    said = {s.variable: getattr(options, s.variable, None) for s in SETTINGS}
+    return {variable: text for variable, text in said.items() if text is not None}
+
+
+def misconfigured(options: argparse.Namespace, sentence: str) -> int:
+    if options.command:
+        tell = getattr(command(options.command), "misconfigured", None)
+        if tell is not None:
+            code: int = tell(options, sentence)
+            return code
+    return refuse(sentence)
 
 
 def refuse(sentence: str) -> int:
@@ -75,11 +92,11 @@ def leave_openssl_out() -> None:
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(words: list[str]) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="sysmonstm-agent",
         description="Measures this machine and streams it to a sysmonstm hub.",
-        epilog="Each flag mirrors an environment variable; the flag wins.",
+        epilog="Each setting's flag mirrors an environment variable; the flag wins.",
     )
     made.add_argument(
         "--version", action="version", version=f"sysmonstm-agent {__version__}"
@@ -90,19 +107,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--json", action="store_true", help="the same as JSON (implies --once)"
     )
-    made.add_argument(
-        "spool",
-        nargs="?",
-        choices=["spool"],
-        help="print what waits for the hub, also while an agent runs, and end",
-    )
-    for setting in SETTINGS:
-        made.add_argument(
-            setting.flag,
-            dest=setting.variable,
-            metavar="…",
-            help=f"{setting.help} [{setting.variable}]",
-        )
+    add_settings(made)
+    add_commands(made, words)
     return made
 
 

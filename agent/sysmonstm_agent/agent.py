@@ -5,26 +5,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import threading
 import time
-from collections.abc import Callable
 
 from sysmonstm_agent import __version__
-from sysmonstm_agent.client import LOOPBACK, Client
+from sysmonstm_agent.client import Client
+from sysmonstm_agent.collector import Collector
+from sysmonstm_agent.companion import Companions
 from sysmonstm_agent.config import Config
+from sysmonstm_agent.control import Control
 from sysmonstm_agent.files import Files
+from sysmonstm_agent.hub_address import is_loopback
+from sysmonstm_agent.live_mode import LiveMode
 from sysmonstm_agent.log import log
 from sysmonstm_agent.machine import machine
-from sysmonstm_agent.open_spool import open_spool
+from sysmonstm_agent.measuring import Measuring
+from sysmonstm_agent.open_spool import folder_of, open_spool
 from sysmonstm_agent.processes.watch import watch
-from sysmonstm_agent.registry import collectors
+from sysmonstm_agent.questions import Questions
+from sysmonstm_agent.registry import NAMES, collectors
 from sysmonstm_agent.sampler import Sampler
+from sysmonstm_agent.settings import DEFAULT, Settings, concerned
+from sysmonstm_agent.settings_file import SettingsFile
 from sysmonstm_agent.spool import Spool
+from sysmonstm_agent.tuning import Tuning
+from sysmonstm_agent.watch_config import WatchConfig
 
 # How long the last acknowledgements may take once the agent is told to end.
 LEAVE_S = 1.0
-# How long a tick may still take then.
-STOP_S = 0.5
 
 
 def run(config: Config) -> None:
@@ -42,90 +49,113 @@ async def _run(config: Config, spool: Spool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    agent = Agent(config, spool, loop)
     log.info(
         "agent.started",
         version=__version__,
         hub=config.target,
-        interval_s=config.interval_s,
+        interval_s=agent.tuning.interval_s,
     )
-    if config.token and not config.tls and not config.target.startswith(LOOPBACK):
-        log.warning("token.in_the_clear", hub=config.target)
-
-    files = Files(config.proc_root, config.sys_root)
-
-    def wake() -> None:
-        loop.call_soon_threadsafe(client.wake)
-
-    watching = watch(files, config.process_arguments, told=wake)
-    client = Client(config, machine(files), spool, witness=watching)
-    measuring = Measuring(
-        Sampler(collectors(files), seen=watching.feel),
-        spool,
-        interval_s=config.interval_s,
-        appended=wake,
-    )
-    talking = asyncio.create_task(client.run())
-    watching.start()
-    measuring.start()
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({talking, stopped}, return_when=asyncio.FIRST_COMPLETED)
-
-    watching.stop()
-    measuring.stop()
-    if client.leave():
-        await asyncio.wait({talking}, timeout=LEAVE_S)
-    talking.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await talking
+    if not config.tls and not is_loopback(config.target):
+        log.warning("hub.plaintext", hub=config.target)
+    await agent.live_until(stop)
 
 
-class Measuring:
-    """A thread that takes a sample every interval.
-
-    It knows neither the network nor the event loop, and so waits for neither. A
-    daemon: where the kernel does not come back from a read, the agent still ends.
-    """
+class Agent:
+    """Its parts, and how the settings reach them."""
 
     def __init__(
-        self,
-        sampler: Sampler,
-        spool: Spool,
-        *,
-        interval_s: float,
-        appended: Callable[[], object],
+        self, config: Config, spool: Spool, loop: asyncio.AbstractEventLoop
     ) -> None:
-        self._sampler = sampler
-        self._spool = spool
-        self._interval_s = interval_s
-        self._appended = appended
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="measure", daemon=True)
+        self._loop = loop
+        self._files = Files(config.proc_root, config.sys_root)
+        self._sources = config.sources
+        folder = folder_of(config)
+        self.tuning = Tuning(
+            config, NAMES, SettingsFile(folder.path) if folder else None
+        )
+        # The settings that the stored samples are measured by.
+        self._measured = self.tuning.now
+        self._watching = watch(self._files, self.tuning.arguments, told=self._wake)
+        self._sampler = Sampler(self._collectors(), seen=self._watching.feel)
+        self._live = LiveMode(self._own_sampler, told=self._wake)
+        self._client = Client(
+            config,
+            machine(self._files),
+            spool,
+            witness=self._watching,
+            live=self._live,
+            companions=Companions(
+                (
+                    WatchConfig(config.machine_id, self.tuning),
+                    Control(config.machine_id, self._questions(config, spool)),
+                )
+            ),
+        )
+        self._measuring = Measuring(
+            self._sampler,
+            spool,
+            interval_s=self.tuning.interval_s,
+            appended=self._wake,
+        )
+        self._tune(DEFAULT, self.tuning.now)
+        self.tuning.on_change(self._tune)
 
-    def start(self) -> None:
-        self._thread.start()
+    async def live_until(self, stop: asyncio.Event) -> None:
+        talking = asyncio.create_task(self._client.run())
+        self._watching.start()
+        self._measuring.start()
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({talking, stopped}, return_when=asyncio.FIRST_COMPLETED)
 
-    def stop(self) -> None:
-        """End after the tick that is being taken, or without it if it is stuck."""
-        self._stop.set()
-        self._thread.join(STOP_S)
+        self._watching.stop()
+        self._measuring.stop()
+        if self._client.leave("stopped"):
+            await asyncio.wait({talking}, timeout=LEAVE_S)
+        talking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await talking
 
-    def _run(self) -> None:
-        start_s = time.monotonic()
-        wait_s = 0.0
-        while not self._stop.wait(wait_s):
-            try:
-                self._spool.append(self._sampler.sample())
-                self._appended()
-            # The one loop that must live: a full disk under the spool passes.
-            except Exception:  # noqa: BLE001
-                log.exception("sample.failed")
-            wait_s = until_next(start_s, time.monotonic(), self._interval_s)
+    def _questions(self, config: Config, spool: Spool) -> Questions:
+        return Questions(
+            config.machine_id,
+            files=self._files,
+            tuning=self.tuning,
+            spool=spool,
+            live=self._live,
+            make_sampler=self._own_sampler,
+            states=lambda: self._sampler.states,
+            started_s=time.monotonic(),
+        )
 
+    def _collectors(self) -> list[Collector]:
+        return collectors(self._files, self.tuning.now, self._sources)
 
-def until_next(start_s: float, now_s: float, interval_s: float) -> float:
-    """Return how long it is to the next multiple of the interval since the start.
+    def _own_sampler(self) -> Sampler:
+        """For what is shown and not stored: rates are from reading to reading."""
+        return Sampler(self._collectors())
 
-    Ticks do not drift, however long one took; those that were missed (the machine
-    was suspended, or stalled) are left out, not made up for.
-    """
-    return interval_s - (now_s - start_s) % interval_s
+    def _wake(self) -> None:
+        """Called by the threads."""
+        self._loop.call_soon_threadsafe(self._client.wake)
+
+    def _tune(self, before: Settings, now: Settings) -> None:
+        self._measuring.set_interval(self.tuning.interval_s)
+        self._client.set_interval(self.tuning.interval_s)
+        ring = (now.ring_off, now.hide_arguments, now.ring_entries)
+        if ring != (before.ring_off, before.hide_arguments, before.ring_entries):
+            self._watching.change(
+                off=now.ring_off,
+                arguments=self.tuning.arguments,
+                entries=now.ring_entries,
+            )
+        if before.collectors != now.collectors or concerned(before, now):
+            self._measuring.between(self._renew_collectors)
+            self._live.renew()
+
+    def _renew_collectors(self) -> None:
+        """Runs on the thread that measures, between two samples."""
+        now = self.tuning.now
+        anew = concerned(self._measured, now)
+        self._sampler.change(self._collectors(), anew=anew)
+        self._measured = now

@@ -10,6 +10,8 @@ CAP_S = 60.0
 # A hub that takes agents in and falls over at once must not be hammered: only
 # this long a connection counts as a good one.
 STABLE_S = 60.0
+# Who is not let in is not let in a second later either.
+REFUSED_S = 60.0
 
 
 class Backoff:
@@ -31,3 +33,7 @@ class Backoff:
         """Return the pause when the hub named one itself: about that long."""
         # Never none, or a hub that says so each time is called without end.
         return min(CAP_S, max(BASE_S, after_s) * (0.5 + self._chance()))
+
+    def when_refused(self) -> float:
+        """Return the pause when the hub's door was shut, in [60 s, 120 s)."""
+        return REFUSED_S * (1 + self._chance())

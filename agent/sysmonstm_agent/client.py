@@ -9,17 +9,20 @@ from collections.abc import Awaitable, Callable
 
 import grpc
 from grpc import aio
-from sysmonstm_proto import limits
 from sysmonstm_proto import metrics_pb2 as pb
 from sysmonstm_proto.metrics_pb2_grpc import MetricsServiceStub
 
 from sysmonstm_agent import __version__
 from sysmonstm_agent.backoff import Backoff
+from sysmonstm_agent.channel import bearer, connect
+from sysmonstm_agent.companion import Companions
 from sysmonstm_agent.config import Config
+from sysmonstm_agent.identity import Identity
 from sysmonstm_agent.log import log
 from sysmonstm_agent.machine import Machine
+from sysmonstm_agent.rotate import Rotation
 from sysmonstm_agent.spool import Spool
-from sysmonstm_agent.stream import WELCOME_S, HubSilent, Stream, Witness
+from sysmonstm_agent.stream import WELCOME_S, HubSilent, Stream, Watcher, Witness
 
 # Trying again does not help with these, until somebody has done something.
 FOR_A_PERSON = frozenset(
@@ -31,24 +34,10 @@ FOR_A_PERSON = frozenset(
     }
 )
 
-LOOPBACK = ("localhost:", "127.", "[::1]:")
+# Nor is there any use in asking again soon.
+SHUT = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 
-OPTIONS = (
-    # A peer that vanished without a word is noticed after 40 s. The hub permits
-    # a ping every 20 s, also on a stream that is quiet.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    # Since grpc has this one, it is what decides, and its default is 60 s.
-    ("grpc.http2.ping_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    # Else each message is answered with a ping that estimates the line's bandwidth.
-    ("grpc.http2.bdp_probe", 0),
-    ("grpc.max_send_message_length", limits.MAX_MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", limits.MAX_MESSAGE_BYTES),
-    # Each try is a channel of its own, and must not inherit the waits that grpc
-    # keeps for an address: this module decides when to try.
-    ("grpc.use_local_subchannel_pool", 1),
-)
+WORD_LOST = "Internal error from Core"
 
 
 class Client:
@@ -61,6 +50,8 @@ class Client:
         spool: Spool,
         *,
         witness: Witness | None = None,
+        live: Watcher | None = None,
+        companions: Companions | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
@@ -68,7 +59,11 @@ class Client:
         self._config = config
         self._machine = machine
         self._spool = spool
-        self._witness = witness
+        self._witness, self._live = witness, live
+        self._companions = companions or Companions(())
+        self._interval_s = config.interval_s
+        self._identity = Identity(config)
+        self._rotation = Rotation(self._identity, config.rotation_s)
         self._clock = clock
         self._sleep = sleep
         self._backoff = Backoff(chance=chance)
@@ -76,6 +71,8 @@ class Client:
         self._leaving = False
         # Why the hub was away the last time.
         self._trouble = ""
+        # Why the door was shut the last time, None = it was not.
+        self._shut: grpc.StatusCode | None = None
 
     async def run(self) -> None:
         """Talk to the hub until told to leave, or cancelled."""
@@ -89,26 +86,48 @@ class Client:
         if self._stream:
             self._stream.wake()
 
-    def leave(self) -> bool:
-        """Begin to end a conversation politely. Returns whether there is one."""
+    @property
+    def welcomed(self) -> bool:
+        """Whether the hub listens."""
+        return self._stream is not None and self._stream.welcomed_s is not None
+
+    def leave(self, reason: str = "") -> bool:
+        """Begin to end a conversation politely. Returns whether there is one.
+
+        With a reason the hub is told that the silence to come is meant.
+        """
         self._leaving = True
         if self._stream:
-            self._stream.leave()
+            self._stream.leave(reason)
         return self._stream is not None
+
+    def set_interval(self, interval_s: float) -> None:
+        """Tell the hub what to expect from now on: it learns it from Hello alone."""
+        if interval_s != self._interval_s:
+            self._interval_s = interval_s
+            if self._stream:
+                self._stream.come_back()
 
     async def _converse(self) -> float:
         """Hold one conversation, and return how long to wait before the next."""
         trouble, level = "the hub closed the stream", log.warning
+        code: grpc.StatusCode | None = None
+        shown = self._identity.secret
         async with connect(self._config) as channel:
-            call = MetricsServiceStub(channel).StreamMetrics(metadata=self._metadata())
+            call = MetricsServiceStub(channel).StreamMetrics(metadata=bearer(shown))
             self._stream = stream = Stream(
-                call, self._spool, clock=self._clock, witness=self._witness
+                call,
+                self._spool,
+                clock=self._clock,
+                witness=self._witness,
+                live=self._live,
+                welcomed=lambda: self._let_in(channel, shown),
             )
             try:
                 await stream.run(self._hello())
             except aio.AioRpcError as error:
-                trouble = f"{error.code().name}: {error.details()}"
-                if error.code() in FOR_A_PERSON:
+                trouble, code = self._why(error)
+                if code in FOR_A_PERSON:
                     level = log.error
             except HubSilent:
                 trouble = f"no answer within {WELCOME_S:.0f} s"
@@ -119,7 +138,27 @@ class Client:
                 log.exception("client.failed")
             finally:
                 self._stream = None
-            return self._pause_s(stream, trouble, level)
+                await self._companions.part()
+                await self._rotation.part()
+        self._shut = code if code in SHUT else None
+        refused = code is grpc.StatusCode.UNAUTHENTICATED
+        if refused and self._identity.refused(shown):
+            log.info("credential.another", trouble=trouble)
+            return self._backoff.after_failure(lasted_s=0.0)
+        return self._pause_s(stream, trouble, level)
+
+    def _why(self, error: aio.AioRpcError) -> tuple[str, grpc.StatusCode]:
+        code, details = error.code(), error.details() or ""
+        # A write that fails as the hub ends the call may take the place of the
+        # hub's own word (grpc/grpc#36066). It is likely the same as the last time.
+        if code is grpc.StatusCode.INTERNAL and details == WORD_LOST and self._shut:
+            return self._trouble, self._shut
+        return f"{code.name}: {details}", code
+
+    def _let_in(self, channel: aio.Channel, shown: str) -> None:
+        self._identity.accepted(shown)
+        self._rotation.meet(channel, bearer(shown))
+        self._companions.meet(channel, self._identity.metadata)
 
     def _pause_s(
         self, stream: Stream, trouble: str, level: Callable[..., None]
@@ -127,6 +166,8 @@ class Client:
         if stream.reconnect_after_s is not None:
             trouble, level = "the hub asked to come back", log.info
             pause_s = self._backoff.when_told(stream.reconnect_after_s)
+        elif self._shut:
+            pause_s = self._backoff.when_refused()
         else:
             since_s = stream.welcomed_s
             lasted_s = 0.0 if since_s is None else self._clock() - since_s
@@ -136,9 +177,11 @@ class Client:
         # A hub that stays away is one event, not one for every try.
         repeated = stream.welcomed_s is None and trouble == self._trouble
         self._trouble = trouble
+        todo = advice(trouble, self._identity, shut=self._shut)
         (log.debug if repeated else level)(
             "hub.away",
             trouble=trouble,
+            **({"todo": todo} if todo else {}),
             retry_in_s=round(pause_s, 1),
             acknowledged=stream.acknowledged,
             refused=stream.refused.total(),
@@ -146,10 +189,6 @@ class Client:
             evicted=self._spool.evicted,
         )
         return pause_s
-
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
-        token = self._config.token
-        return (("authorization", f"Bearer {token}"),) if token else ()
 
     def _hello(self) -> pb.Hello:
         return pb.Hello(
@@ -161,20 +200,25 @@ class Client:
             boot_time_unix_ms=self._machine.boot_time_unix_ms,
             spool_epoch=self._spool.epoch,
             clock_unix_ms=int(time.time() * 1000),
-            interval_ms=round(self._config.interval_s * 1000),
+            interval_ms=round(self._interval_s * 1000),
             oldest_sequence=self._spool.oldest,
         )
 
 
-def connect(config: Config) -> aio.Channel:
-    options = list(OPTIONS)
-    if config.target.startswith(LOOPBACK):
-        # A proxy named in the environment is for the world, not for this machine.
-        options.append(("grpc.enable_http_proxy", 0))
-    if config.tls:
-        credentials = grpc.ssl_channel_credentials()
-        return aio.secure_channel(config.target, credentials, options)
-    return aio.insecure_channel(config.target, options)
+def advice(trouble: str, identity: Identity, *, shut: grpc.StatusCode | None) -> str:
+    """Say what a person can do about it; "" = nothing but wait."""
+    if "SSL_ERROR" in trouble or "CERTIFICATE" in trouble:
+        return "`sysmonstm-agent doctor` says what is wrong with the hub's TLS."
+    if shut is not grpc.StatusCode.UNAUTHENTICATED:
+        return ""
+    if identity.kept is not None:
+        return (
+            "The hub no longer takes this machine's credential. Make a new enrolment"
+            " command on the machine's page at the hub, and run it here."
+        )
+    if identity.secret:
+        return "COLLECTOR_TOKEN is not what the hub wants; enrol this machine instead."
+    return "This machine is not enrolled: the hub's page Add machine has the command."
 
 
 def spooled(spool: Spool) -> int:

@@ -5,103 +5,51 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from sysmonstm_proto import limits
 
+from sysmonstm_agent import credential
+from sysmonstm_agent.credential import Credential, CredentialRefused
+from sysmonstm_agent.hub_address import BadConfig as BadConfig
+from sysmonstm_agent.hub_address import which_hub
 from sysmonstm_agent.log import LEVELS
+from sysmonstm_agent.sources import Sources, sources
 from sysmonstm_agent.spool_folder import default_base
-
-
-class BadConfig(Exception):
-    """A sentence for the person who configured it, which names the variable."""
-
-
-class Setting(NamedTuple):
-    """A variable, the flag that mirrors it, and what it is for."""
-
-    variable: str
-    flag: str
-    default: str
-    help: str
-
-
-MACHINE_ID = Setting(
-    "COLLECTOR_MACHINE_ID", "--machine-id", "", "name of this machine (its host name)"
-)
-URL = Setting(
-    "COLLECTOR_AGGREGATOR_URL",
-    "--aggregator-url",
-    "localhost:50051",
-    "the hub, as host:port, or https://host:port for TLS (localhost:50051)",
-)
-INTERVAL = Setting(
-    "COLLECTOR_COLLECTION_INTERVAL",
-    "--interval",
-    "5",
-    "seconds between two samples, 1 to 300 (5)",
-)
-TOKEN = Setting(
-    "COLLECTOR_TOKEN",
-    "--token",
-    "",
-    "what proves to the hub which machine this is; prefer the variable, flags are"
-    " visible to every user of the machine",
-)
-LOG_LEVEL = Setting("LOG_LEVEL", "--log-level", "info", "debug|info|warning|error")
-LOG_FORMAT = Setting("LOG_FORMAT", "--log-format", "json", "json|console")
-PROC_ROOT = Setting(
-    "COLLECTOR_PROC_ROOT", "--proc-root", "/proc", "where /proc is mounted (/proc)"
-)
-SYS_ROOT = Setting(
-    "COLLECTOR_SYS_ROOT", "--sys-root", "/sys", "where /sys is mounted (/sys)"
-)
-PROCESS_ARGUMENTS = Setting(
-    "COLLECTOR_PROCESS_ARGUMENTS",
-    "--process-arguments",
-    "masked",
-    "command lines of the busiest processes: masked|none|full (masked)",
-)
-SPOOL_DIR = Setting(
-    "COLLECTOR_SPOOL_DIR",
-    "--spool-dir",
-    "",
-    "where samples wait for the hub; `memory`, or set and empty: nowhere on disk"
-    " (/var/lib/sysmonstm-agent or ~/.local/state/sysmonstm-agent)",
-)
-SPOOL_MAX_AGE = Setting(
-    "COLLECTOR_SPOOL_MAX_AGE",
-    "--spool-max-age",
-    "24h",
-    "how long samples wait for the hub, such as 30m, 24h, 7d (24h)",
-)
-SPOOL_MAX_SIZE = Setting(
-    "COLLECTOR_SPOOL_MAX_SIZE",
-    "--spool-max-size",
-    "256M",
-    "disk space that they may take, at least 2M, such as 64M, 1G (256M)",
-)
-SETTINGS = (
-    MACHINE_ID,
-    URL,
+from sysmonstm_agent.variables import (
+    CA_FILE,
     INTERVAL,
-    TOKEN,
-    LOG_LEVEL,
     LOG_FORMAT,
+    LOG_LEVEL,
+    MACHINE_ID,
+    PLAINTEXT,
     PROC_ROOT,
-    SYS_ROOT,
     PROCESS_ARGUMENTS,
+    ROTATION,
+    SETTINGS,
     SPOOL_DIR,
     SPOOL_MAX_AGE,
     SPOOL_MAX_SIZE,
+    STATE_DIR,
+    SYS_ROOT,
+    TOKEN,
+    URL,
+    Setting,
 )
+
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 BYTES = {"k": 1024, "m": 1024**2, "g": 1024**3}
 # Nothing older is taken by a hub.
 MAX_SPOOL_AGE_S = limits.MAX_AGE_S
 MIN_SPOOL_BYTES = 2 * 1024**2
+
+
+# A hub is not to be asked for a new secret all the time.
+MIN_ROTATION_S = 3600
+# Longer than any chain of certificates.
+MAX_CA_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +58,7 @@ class Config:
     target: str
     tls: bool
     interval_s: float
-    token: str
+    token: str = field(repr=False)
     log_level: str
     log_format: Literal["json", "console"]
     proc_root: str
@@ -122,17 +70,45 @@ class Config:
     spool_named: bool
     spool_max_age_s: int
     spool_max_bytes: int
+    state_dir: Path
+    # PEM of the one authority that is trusted, the hub's own; "" = the public ones.
+    ca: str
+    # Whether plain text may be spoken to other machines.
+    plaintext: bool
+    # None = never.
+    rotation_s: int | None
+    # What collectors read besides the kernel's files.
+    sources: Sources
+    # What `enrol` kept for this hub.
+    credential: Credential | None
+    # The variables that the machine's owner has set: a hub does not overrule them.
+    chosen: frozenset[str] = frozenset()
 
 
 def load(environment: Mapping[str, str]) -> Config:
     """Read the settings. Raises BadConfig for the first one that makes no sense."""
     # An empty variable is an unset one, as in a compose file: `TOKEN=`.
-    values = {s: environment.get(s.variable, "").strip() or s.default for s in SETTINGS}
-    target, tls = address(values[URL])
+    said = {s: environment.get(s.variable, "").strip() for s in SETTINGS}
+    values = {s: text or s.default for s, text in said.items()}
+    plaintext = boolean(PLAINTEXT, values[PLAINTEXT].lower())
+    state = state_dir(environment)
+    kept = kept_credential(state)
+    pinned = ca(said[CA_FILE])
+    hub = which_hub(said[URL], kept, plaintext=plaintext, ca=pinned)
+    if not hub.ours:
+        kept = None
     return Config(
-        machine_id=machine_id(values[MACHINE_ID] or os.uname().nodename),
-        target=target,
-        tls=tls,
+        machine_id=machine_id(
+            said[MACHINE_ID] or (kept.machine_id if kept else os.uname().nodename)
+        ),
+        target=hub.target,
+        tls=hub.tls,
+        state_dir=state,
+        ca=pinned or (kept.ca if kept else ""),
+        plaintext=plaintext or bool(kept and kept.plaintext),
+        rotation_s=rotation_s(values[ROTATION].lower()),
+        sources=sources(environment, values, state),
+        credential=None if said[TOKEN] else kept,
         interval_s=interval_s(values[INTERVAL]),
         token=token(values[TOKEN]),
         log_level=one_of(LOG_LEVEL, values[LOG_LEVEL].lower(), LEVELS),
@@ -144,6 +120,7 @@ def load(environment: Mapping[str, str]) -> Config:
         spool_named=SPOOL_DIR.variable in environment,
         spool_max_age_s=spool_max_age_s(values[SPOOL_MAX_AGE]),
         spool_max_bytes=spool_max_bytes(values[SPOOL_MAX_SIZE]),
+        chosen=frozenset(s.variable for s, text in said.items() if text),
     )
 
 
@@ -163,22 +140,51 @@ def machine_id(text: str) -> str:
     return text
 
 
-def address(text: str) -> tuple[str, bool]:
-    """Return host:port and whether to speak TLS there."""
-    scheme, separator, rest = text.partition("://")
-    target = (rest if separator else text).rstrip("/")
-    # IPv6 goes in brackets, so that the port can be told from it.
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.%\w]+\]|[^\s:/@\[\]?#]+):(\d{1,5})", target)
-    if (
-        not match
-        or not 1 <= int(match[2]) <= 65535
-        or (separator and scheme not in ("http", "https"))
-    ):
+def state_dir(environment: Mapping[str, str]) -> Path:
+    text = environment.get(STATE_DIR.variable, "").strip()
+    if text and not text.startswith("/"):
         raise BadConfig(
-            f"{URL.variable} must be host:port, http://host:port or"
-            f" https://host:port, such as hub.example:50051, not {text!r}."
+            f"{STATE_DIR.variable} must be the full path of a folder, not {text!r}."
         )
-    return target, scheme == "https" and bool(separator)
+    return Path(text) if text else default_base(environment)
+
+
+def kept_credential(folder: Path) -> Credential | None:
+    try:
+        return credential.load(folder)
+    except CredentialRefused as refused:
+        raise BadConfig(str(refused)) from None
+
+
+def ca(path: str) -> str:
+    """Return the PEM in a file, "" = no file is named."""
+    if not path:
+        return ""
+    try:
+        with open(path, encoding="ascii") as file:
+            pem = file.read(MAX_CA_BYTES)
+    except (OSError, ValueError) as error:
+        raise BadConfig(f"{CA_FILE.variable} cannot be read: {error}.") from None
+    if "-----BEGIN CERTIFICATE-----" not in pem:
+        raise BadConfig(f"{CA_FILE.variable} must name a PEM file, not {path!r}.")
+    return pem
+
+
+def boolean(setting: Setting, text: str) -> bool:
+    return one_of(setting, text, ("true", "false")) == "true"
+
+
+def rotation_s(text: str) -> int | None:
+    if text == "never":
+        return None
+    match = re.fullmatch(r"(\d{1,5})([hd])", text)
+    seconds = int(match[1]) * SECONDS[match[2]] if match else 0
+    if seconds < MIN_ROTATION_S:
+        raise BadConfig(
+            f"{ROTATION.variable} must be at least 1h, such as 12h or 30d, or never,"
+            f" not {text!r}."
+        )
+    return seconds
 
 
 def interval_s(text: str) -> float:
@@ -232,7 +238,7 @@ def folder(setting: Setting, text: str) -> str:
 def spool_base(environment: Mapping[str, str]) -> Path | None:
     text = environment.get(SPOOL_DIR.variable)
     if text is None:
-        return default_base(environment)
+        return state_dir(environment)
     text = text.strip()
     if text in ("", "memory"):
         return None

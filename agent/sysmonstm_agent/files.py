@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
+from sysmonstm_agent.background import Looks
 from sysmonstm_agent.collector import NoData
 
 
@@ -26,6 +27,8 @@ class Files:
         self.proc_root = proc
         self.sys_root = sys_
         self.linux = linux
+        # What is found out in the background about the machine that has them.
+        self.looks = Looks()
 
     def proc(self, name: str) -> str:
         return read(f"{self.proc_root}/{name}")

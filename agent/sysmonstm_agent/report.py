@@ -21,7 +21,8 @@ OWN = "sysmonstm."
 
 
 def once(config: Config, *, as_json: bool) -> str:
-    sampler = Sampler(collectors(Files(config.proc_root, config.sys_root)))
+    files = Files(config.proc_root, config.sys_root)
+    sampler = Sampler(collectors(files, sources=config.sources))
     sampler.readings()
     time.sleep(APART_S)
     readings = sampler.readings()

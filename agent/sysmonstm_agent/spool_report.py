@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from sysmonstm_agent.commands import Parsers, add_json, add_parser, as_owner
 from sysmonstm_agent.config import Config
 from sysmonstm_agent.open_spool import folder_of
 from sysmonstm_agent.report import binary, duration
@@ -14,6 +17,16 @@ from sysmonstm_agent.spool_database import DiskTrouble
 from sysmonstm_agent.spool_file import SpoolFile
 from sysmonstm_agent.spool_folder import SIDES, SpoolFolder
 from sysmonstm_agent.spool_record import Damaged
+
+
+def add(parsers: Parsers[argparse.ArgumentParser]) -> None:
+    add_json(add_parser(parsers, "spool"))
+
+
+def run(options: argparse.Namespace, config: Config) -> int:
+    as_owner(config.state_dir)
+    sys.stdout.write(report(config, as_json=options.json) + "\n")
+    return 0
 
 
 def report(config: Config, *, as_json: bool) -> str:

@@ -10,7 +10,9 @@
           <- Ack        the spool forgets, the window opens
           <- Refusal    counted; the Ack goes past it
           <- Ask        which processes were busy around a moment
-          <- Reconnect  the hub is leaving: say goodbye, come back later
+          <- Reconnect  the hub is leaving: come back later
+    Instant ->          a sample that is only shown, while somebody watches
+    Goodbye ->          the agent is being stopped: its silence is meant
 
 One task reads and one writes. What the reader hears it notes and then sets
 `_changed`; the writer looks at everything again whenever that is set.
@@ -29,10 +31,15 @@ from grpc import aio
 from sysmonstm_proto import limits
 from sysmonstm_proto import metrics_pb2 as pb
 
-from sysmonstm_agent.layout import Layout
+from sysmonstm_agent.layout import Layout, Sample
 from sysmonstm_agent.log import log
 from sysmonstm_agent.spool import Spool, Spooled
-from sysmonstm_agent.wire import account_message, layout_message, sample_message
+from sysmonstm_agent.wire import (
+    account_message,
+    instant_message,
+    layout_message,
+    sample_message,
+)
 
 Call = aio.StreamStreamCall[pb.MetricsRequest, pb.StreamAck]
 
@@ -41,6 +48,9 @@ WELCOME_S = 10.0
 # How long a hub that is leaving may take for its last acknowledgements. What it
 # does not acknowledge is sent again; it knows repeats.
 GOODBYE_S = 5.0
+# How long an agent that is stopped waits for them before it says so. Together with
+# the goodbye it has less than a second: `agent.LEAVE_S`.
+SETTLED_S = 0.6
 # A backlog travels in messages of about this size, a quarter of what is allowed.
 BATCH_BYTES = limits.MAX_MESSAGE_BYTES // 4
 BATCH_SAMPLES = 256
@@ -65,6 +75,12 @@ class Witness(Protocol):
     def unasked(self) -> pb.ProcessSnapshot | None: ...
 
 
+class Watcher(Protocol):
+    """Has samples that are to be shown at once; answers at once."""
+
+    def instant(self) -> Sample | None: ...
+
+
 class Stream:
     """Lives as long as one call. `run` returns when either side says goodbye."""
 
@@ -75,14 +91,20 @@ class Stream:
         *,
         clock: Callable[[], float] = time.monotonic,
         witness: Witness | None = None,
+        live: Watcher | None = None,
+        welcomed: Callable[[], object] | None = None,
     ) -> None:
+        """`welcomed` is called once the hub has answered Hello."""
         self._call = call
         self._spool = spool
         self._clock = clock
         self._witness = witness
+        self._live = live
+        self._welcomed = welcomed
         self._asked: deque[pb.ProcessesAsked] = deque(maxlen=MAX_ASKED)
         self._changed = asyncio.Event()
         self._leaving = False
+        self._reason = ""
         self._ended = False
         self._layouts: dict[Layout, int] = {}
         self._layouts_sent = 0
@@ -104,7 +126,7 @@ class Stream:
         reader = asyncio.create_task(self._read())
         try:
             await self._write_all(hello)
-            await self._say_goodbye(reader)
+            await self._say_goodbye()
             if reader.done():
                 await reader
         finally:
@@ -118,9 +140,18 @@ class Stream:
         """Look at the spool again: there is a new sample."""
         self._changed.set()
 
-    def leave(self) -> None:
-        """Send nothing more; end as soon as what was sent is acknowledged."""
-        self._leaving = True
+    def leave(self, reason: str = "") -> None:
+        """Send nothing more; end as soon as what was sent is acknowledged.
+
+        With a reason the hub is told it, so that the silence to come is meant.
+        """
+        self._leaving, self._reason = True, reason
+        self._changed.set()
+
+    def come_back(self) -> None:
+        """End politely, so that the hub is greeted anew."""
+        if self.reconnect_after_s is None:
+            self.reconnect_after_s = 0.0
         self._changed.set()
 
     async def _write_all(self, hello: pb.Hello) -> None:
@@ -134,6 +165,7 @@ class Stream:
                 await self._show(batch)
                 await self._tell_account()
                 await self._tell_processes()
+                await self._show_instant()
                 if batch:
                     await self._send(batch)
                 else:
@@ -194,6 +226,13 @@ class Stream:
             answer = self._witness.answer(self._asked.popleft())
             await self._call.write(pb.MetricsRequest(processes=answer))
 
+    async def _show_instant(self) -> None:
+        """Send the newest one; those that the hub was too slow for are gone."""
+        sample = self._live.instant() if self._live else None
+        if sample is not None:
+            number = await self._number(sample.layout)
+            await self._call.write(instant_message(sample, number))
+
     async def _send(self, batch: list[Spooled]) -> None:
         message = pb.SampleBatch()
         layout, number = None, 0
@@ -218,12 +257,26 @@ class Stream:
             await self._call.write(layout_message(layout, number))
         return number
 
-    async def _say_goodbye(self, reader: asyncio.Task[None]) -> None:
+    async def _say_goodbye(self) -> None:
+        says_why = bool(self._reason) and self.welcomed_s is not None
+        if says_why:
+            await self._wait_while(lambda: self._in_flight, SETTLED_S)
         with contextlib.suppress(aio.AioRpcError, asyncio.InvalidStateError):
+            if says_why and not self._ended:
+                goodbye = pb.Goodbye(reason=self._reason)
+                await self._call.write(pb.MetricsRequest(goodbye=goodbye))
             await self._call.done_writing()
+        # Ending the call at once would take back a goodbye that is under way.
+        await self._wait_while(
+            lambda: self._in_flight or says_why or not self._leaving, GOODBYE_S
+        )
+
+    async def _wait_while(
+        self, condition: Callable[[], object], limit_s: float
+    ) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_S):
-                while not self._ended and (self._in_flight or not self._leaving):
+            async with asyncio.timeout(limit_s):
+                while not self._ended and condition():
                     self._changed.clear()
                     await self._changed.wait()
 
@@ -273,6 +326,8 @@ class Stream:
             spooled=self._spool.last - cursor,
             hub_clock_ms=welcome.clock_unix_ms,
         )
+        if self._welcomed is not None:
+            self._welcomed()
 
     def _acknowledge(self, committed: int) -> None:
         if committed > self._sent:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sysmonstm_proto import metrics_pb2 as pb
 
-from sysmonstm_agent.layout import Layout
+from sysmonstm_agent.layout import Layout, Sample
 from sysmonstm_agent.metric import Metric
 from sysmonstm_agent.spool import Spool, Spooled
 
@@ -17,14 +17,17 @@ def layout_message(layout: Layout, number: int) -> pb.MetricsRequest:
     for metric, attributes in layout.series:
         position = positions.setdefault(metric, len(positions))
         message.series.add(metric=position, attributes=dict(attributes))
-    for metric in positions:
-        message.metrics.add(
-            name=metric.name,
-            unit=metric.unit,
-            kind=KINDS[metric.kind],
-            help=metric.help,
-        )
+    message.metrics.extend(map(metric_message, positions))
     return pb.MetricsRequest(layout=message)
+
+
+def metric_message(metric: Metric) -> pb.Metric:
+    return pb.Metric(
+        name=metric.name,
+        unit=metric.unit,
+        kind=KINDS[metric.kind],
+        help=metric.help,
+    )
 
 
 def sample_message(spooled: Spooled, layout: int) -> pb.Sample:
@@ -34,6 +37,13 @@ def sample_message(spooled: Spooled, layout: int) -> pb.Sample:
         layout=layout,
         values=spooled.sample.values,
     )
+
+
+def instant_message(sample: Sample, layout: int) -> pb.MetricsRequest:
+    instant = pb.Sample(
+        time_unix_ms=sample.time_unix_ms, layout=layout, values=sample.values
+    )
+    return pb.MetricsRequest(instant=instant)
 
 
 def account_message(spool: Spool) -> pb.Account:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Callable
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sysmonstm_agent.files import Files
+
+from tests.engine import Engine, listening
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -48,6 +52,15 @@ def machine(name: str) -> Moving:
     return files
 
 
+@pytest.fixture(autouse=True)
+def _signals_stay() -> Iterator[None]:
+    """The agent's command decides what a broken pipe does to its process: not ours."""
+    before = signal.getsignal(signal.SIGPIPE), signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGPIPE, before[0])
+    signal.signal(signal.SIGINT, before[1])
+
+
 @pytest.fixture
 def web() -> Moving:
     return machine("web")
@@ -75,3 +88,16 @@ def room(
 def statvfs() -> Statvfs:
     """Half full, as seen by users, wherever one asks."""
     return lambda point: room()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short one: the path of a socket may have 107 bytes."""
+    with tempfile.TemporaryDirectory() as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def engine(folder: Path) -> Iterator[Engine]:
+    with listening(folder / "engine.sock") as served:
+        yield served

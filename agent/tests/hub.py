@@ -16,7 +16,7 @@ from sysmonstm_proto.metrics_pb2_grpc import (
 Context = aio.ServicerContext[pb.MetricsRequest, pb.StreamAck]
 
 
-IN_PASSING = {"live", "account", "processes"}
+IN_PASSING = {"live", "account", "processes", "instant", "goodbye"}
 
 
 class Conversation:

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from sysmonstm_agent.agent import Measuring, until_next
 from sysmonstm_agent.layout import Layout, Sample
+from sysmonstm_agent.measuring import Measuring, until_next
 from sysmonstm_agent.memory_spool import MemorySpool
 from sysmonstm_agent.metric import Metric, Reading
 from sysmonstm_agent.sampler import Sampler

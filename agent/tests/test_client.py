@@ -9,8 +9,8 @@ import threading
 import grpc
 import pytest
 from sysmonstm_agent import stream
-from sysmonstm_agent.agent import Measuring
 from sysmonstm_agent.client import Client
+from sysmonstm_agent.measuring import Measuring
 from sysmonstm_agent.memory_spool import MemorySpool
 from sysmonstm_agent.metric import Metric, Reading
 from sysmonstm_agent.sampler import Sampler
@@ -129,6 +129,23 @@ async def test_a_refused_credential_is_told_and_tried_again(
     away = [r for r in caplog.records if r.message == "hub.away"]
     assert away[0].__dict__["fields"]["trouble"] == "UNAUTHENTICATED: Wrong token."
     assert [record.levelname for record in away] == ["ERROR"]
+
+
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED]
+)
+async def test_a_door_that_was_shut_is_left_alone_for_a_minute(
+    code: grpc.StatusCode,
+) -> None:
+    async def shut(talk: Conversation) -> None:
+        await talk.next("hello")
+        await talk.context.abort(code, "Not you.")
+
+    pauses = Pauses()
+    async with playing(spool_of(0), shut, shut, for_ever, pauses=pauses) as (hub, _):
+        await until(lambda: hub.streams == 3)
+
+    assert pauses == [120, 120]
 
 
 class Broken(MemorySpool):

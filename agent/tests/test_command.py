@@ -35,6 +35,8 @@ def environment(**ours: str) -> dict[str, str]:
     common = {
         "COLLECTOR_MACHINE_ID": "web-1",
         "COLLECTOR_SPOOL_DIR": "memory",
+        # Not this machine's own agent's, with its credential.
+        "COLLECTOR_STATE_DIR": "/nonexistent",
         "LOG_FORMAT": "json",
     }
     return kept | common | ours

@@ -52,7 +52,11 @@ def test_an_empty_variable_is_an_unset_one() -> None:
 @pytest.mark.parametrize(
     ("url", "target", "tls"),
     [
-        ("hub:50051", "hub:50051", False),
+        # TLS is left out on this machine alone, unless somebody says so.
+        ("hub:50051", "hub:50051", True),
+        ("127.0.0.1:50051", "127.0.0.1:50051", False),
+        ("localhost:50051", "localhost:50051", False),
+        ("127.hub.example:50051", "127.hub.example:50051", True),
         ("http://hub:50051/", "hub:50051", False),
         ("https://hub.example:443", "hub.example:443", True),
         ("[::1]:50051", "[::1]:50051", False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,3 +105,85 @@ async def test_a_proc_that_is_gone_is_logged_once_and_looked_at_again(
 
     assert [r.message for r in caplog.records] == ["processes.failed"]
     assert watching.watch._thread.is_alive()
+
+
+async def test_switched_off_it_looks_no_more_and_has_nothing_to_tell(
+    proc: Proc, watching: Watching
+) -> None:
+    await watching.looked(2)
+
+    watching.watch.change(off=True, arguments="masked", entries=30)
+    looks = watching.watch._pace._looks
+    watching.feel(0.1)
+    watching.feel(0.9)
+    await asyncio.sleep(0.3)
+
+    assert watching.watch._pace._looks == looks
+    assert not watching.watch.answer(pb.ProcessesAsked(request=5)).entries
+    watching.watch.change(off=False, arguments="masked", entries=30)
+    await watching.looked(looks + 1)
+    assert watching.watch.answer(pb.ProcessesAsked(request=6)).entries
+
+
+async def test_no_command_line_is_told_once_they_are_hidden(
+    proc: Proc, watching: Watching
+) -> None:
+    await watching.looked(2)
+    before = watching.watch.answer(pb.ProcessesAsked(request=5))
+
+    watching.watch.change(off=False, arguments="none", entries=30)
+    at_once = watching.watch.answer(pb.ProcessesAsked(request=6))
+    watching.feel(0.1)
+    watching.feel(0.9)
+    await watching.looked(4)
+    later = watching.watch.answer(pb.ProcessesAsked(request=7))
+
+    assert before.entries[0].command == "stress --cpu 4"
+    assert not at_once.entries
+    assert (later.entries[0].name, later.entries[0].command) == ("stress", "")
+
+
+async def test_a_look_that_was_under_way_is_not_told(
+    proc: Proc, watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken with the command lines that are to be hidden."""
+    await watching.looked(2)
+    take, arrived, go_on = (
+        watching.watch._snapshots.take,
+        threading.Event(),
+        threading.Event(),
+    )
+
+    def slow() -> pb.ProcessSnapshot | None:
+        found = take()
+        arrived.set()
+        go_on.wait(5)
+        return found
+
+    monkeypatch.setattr(watching.watch._snapshots, "take", slow)
+    watching.feel(0.1)
+    watching.feel(0.9)
+    assert arrived.wait(5)
+    looks = watching.watch._pace._looks
+    watching.watch.change(off=False, arguments="none", entries=30)
+    go_on.set()
+    await watching.looked(looks + 1)
+
+    answer = watching.watch.answer(pb.ProcessesAsked(request=5))
+    assert {entry.command for entry in answer.entries} <= {""}
+
+
+async def test_so_many_entries_as_are_wanted_and_no_more(
+    proc: Proc, watching: Watching
+) -> None:
+    for pid in range(20, 30):
+        proc.has(pid, memory=4096 * pid)
+    await watching.looked(2)
+    watching.watch.change(off=False, arguments="masked", entries=4)
+    watching.feel(0.1)
+    watching.feel(0.9)
+    await watching.looked(3)
+
+    asked = pb.ProcessesAsked(request=5, limit=30)
+
+    assert len(watching.watch.answer(asked).entries) == 4

@@ -123,3 +123,58 @@ def test_a_sample_has_the_time_of_the_wall() -> None:
     sampler = Sampler([Fan()], wall=lambda: 1_700_000_000.5)
 
     assert sampler.sample().time_unix_ms == 1_700_000_000_500
+
+
+class Meter:
+    """Counts its runs; what it shows is how many there were."""
+
+    metrics: tuple[Metric, ...] = (NOISE,)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.runs = 0
+
+    def collect(self, now_s: float) -> Iterator[Reading]:
+        self.runs += 1
+        yield Reading(NOISE, self.runs if self.runs > 1 else math.nan, {"m": self.name})
+
+
+def test_collectors_that_stay_keep_what_they_know_and_new_ones_have_run_once() -> None:
+    stays, goes = Meter("stays"), Meter("goes")
+    sampler = Sampler([stays, goes])
+    sampler.readings()
+
+    sampler.change([Meter("stays"), Meter("comes")])
+
+    found = measured(sampler)
+    assert found == {
+        "success.stays": 1,
+        "success.comes": 1,
+        "noise.stays": 2,
+        # A number at once, and not only in the tick after.
+        "noise.comes": 2,
+    }
+    assert set(sampler.states) == {"stays", "comes"}
+
+
+def test_a_collector_that_measures_others_now_is_another() -> None:
+    old, new = Meter("disk"), Meter("disk")
+    sampler = Sampler([old])
+    sampler.readings()
+
+    sampler.change([new], anew={"disk"})
+    sampler.readings()
+
+    assert (old.runs, new.runs) == (1, 2)
+
+
+def test_how_each_does_can_be_asked() -> None:
+    oven = Oven()
+    sampler = Sampler([oven, Fan()])
+    oven.trouble = RuntimeError("broken\nin two \x1b[31m")
+
+    sampler.readings()
+
+    assert sampler.states["oven"].failure == "RuntimeError: broken in two  [31m"
+    assert sampler.states["fan"].failure == ""
+    assert sampler.states["fan"].duration_s > 0

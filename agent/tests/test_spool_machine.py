@@ -139,7 +139,9 @@ class SpoolMachine(RuleBasedStateMachine):
         self.put_back(copies)
         self.reopen()
         # An eviction may have been undone, of a number that the hub has passed.
-        undone = self.spool.produced - self.spool.evicted - len(self.held())
+        # Reading comes first: it may find more damage, and count that.
+        held = len(self.held())
+        undone = self.spool.produced - self.spool.evicted - held
         assert undone >= self.settled
         self.settled = undone
 

@@ -49,6 +49,11 @@ class Ring:
             ):
                 self.size_bytes -= len(self._kept.popleft().message)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+            self.size_bytes = 0
+
     def nearest(self, around_ms: int) -> pb.ProcessSnapshot:
         """Return what says most about a moment; an empty one if there is none."""
         with self._lock:

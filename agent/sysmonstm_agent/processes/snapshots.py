@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Literal, NamedTuple, Protocol
 
 from sysmonstm_proto import limits
@@ -67,8 +67,14 @@ class Snapshots:
         memory_bytes: int,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        each: int = EACH,
+        most: int = limits.MAX_PROCESSES,
     ) -> None:
+        """Tell of `each` first ones of a ranking, at most `most` together."""
         self._source, self._arguments = source, arguments
+        self._each, self._most = each, most
+        # Of the last look, told or not.
+        self.total = 0
         self._memory_bytes = memory_bytes
         self._clock, self._wall = clock, wall
         self._at_s = 0.0
@@ -80,10 +86,16 @@ class Snapshots:
         self._io: dict[Key, Io | None] = {}
         self._told: dict[Key, Told] = {}
 
+    def show(self, arguments: Arguments) -> None:
+        """Tell command lines like this from the next look on."""
+        self._arguments = arguments
+        self._told = {}
+
     def take(self) -> pb.ProcessSnapshot | None:
         """Look; None at the first time, when there is nothing to compare with."""
         now_s, taken_ms = self._clock(), int(self._wall() * 1000)
         rows = self._source.rows()
+        self.total = len(rows)
         before, self._cpu_s = self._cpu_s, {r[:2]: r.cpu_s for r in rows}
         youngest = self._youngest
         self._youngest = max((row.started for row in rows), default=0.0)
@@ -96,7 +108,7 @@ class Snapshots:
             if row[:2] not in before:
                 before[row[:2]] = self._begin(row, is_new=row.started >= youngest)
         used = [self._use(row, before[row[:2]], span_s) for row in rows]
-        chosen = list(top(used))
+        chosen = list(islice(top(used, self._each), self._most))
         told = {one.row[:2]: self._tell(one.row) for one in chosen}
         self._told = told
         return pb.ProcessSnapshot(
@@ -172,15 +184,15 @@ class Snapshots:
         return entry
 
 
-def top(used: Iterable[Used]) -> Iterator[Used]:
+def top(used: Iterable[Used], each: int = EACH) -> Iterator[Used]:
     """Yield the first few of each ranking, each process once.
 
     The rankings take turns, so that a beginning of it is fair to all.
     """
     used = list(used)
-    by_cpu = nlargest(EACH, (u for u in used if u.cpu > 0), lambda u: u.cpu)
-    by_memory = nlargest(EACH, used, lambda u: u.row.memory_bytes)
-    by_io = nlargest(EACH, (u for u in used if u.io_total > 0), lambda u: u.io_total)
+    by_cpu = nlargest(each, (u for u in used if u.cpu > 0), lambda u: u.cpu)
+    by_memory = nlargest(each, used, lambda u: u.row.memory_bytes)
+    by_io = nlargest(each, (u for u in used if u.io_total > 0), lambda u: u.io_total)
     seen: set[Key] = set()
     for one in chain.from_iterable(zip_longest(by_cpu, by_memory, by_io)):
         if one is not None and one.row[:2] not in seen:

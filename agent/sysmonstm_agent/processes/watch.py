@@ -42,7 +42,10 @@ class Watch:
         self._pace = Pace(clock())
         self._changed = threading.Condition()
         self._unasked: pb.ProcessSnapshot | None = None
-        self._is_stopped = self._is_failing = False
+        self._is_stopped = self._is_failing = self._is_off = False
+        self._entries = limits.MAX_PROCESSES
+        # What command lines are to be like from the next look on; None: as they are.
+        self._arguments: Arguments | None = None
         self._thread = threading.Thread(target=self._run, name="processes", daemon=True)
 
     def start(self) -> None:
@@ -54,6 +57,14 @@ class Watch:
             self._changed.notify()
         self._thread.join(STOP_S)
 
+    def change(self, *, off: bool, arguments: Arguments, entries: int) -> None:
+        """Go on like this. What was seen before is forgotten."""
+        with self._changed:
+            self._is_off, self._entries = off, entries
+            self._arguments, self._unasked = arguments, None
+            self._ring.clear()
+            self._changed.notify()
+
     def feel(self, readings: Iterable[Reading]) -> None:
         """Take in a tick: it may be a reason to look at once."""
         now = vitals(readings)
@@ -64,7 +75,7 @@ class Watch:
     def answer(self, asked: pb.ProcessesAsked) -> pb.ProcessSnapshot:
         snapshot = self._ring.nearest(asked.around_unix_ms)
         snapshot.request = asked.request
-        limit = min(asked.limit or limits.MAX_PROCESSES, limits.MAX_PROCESSES)
+        limit = min(asked.limit or self._entries, self._entries)
         del snapshot.entries[limit:]
         return snapshot
 
@@ -82,11 +93,17 @@ class Watch:
         """Return when a look is due; False: it is over."""
         with self._changed:
             while not self._is_stopped:
-                wait_s = self._pace.wait_s(self._clock())
-                if wait_s <= 0:
+                wait_s = None if self._is_off else self._pace.wait_s(self._clock())
+                if wait_s is not None and wait_s <= 0:
+                    self._settle()
                     return True
                 self._changed.wait(wait_s)
         return False
+
+    def _settle(self) -> None:
+        if self._arguments is not None:
+            self._snapshots.show(self._arguments)
+            self._arguments = None
 
     def _look(self) -> None:
         began_s, snapshot = time.thread_time(), None
@@ -102,12 +119,15 @@ class Watch:
             self._is_failing = True
         cost_s = max(time.thread_time() - began_s, least_s)
         now_s = self._clock()
-        if snapshot is not None:
-            self._ring.add(snapshot, now_s)
         with self._changed:
             is_unasked = self._pace.looked(now_s, cost_s)
-            if is_unasked and snapshot is not None:
-                self._unasked = snapshot
+            if self._is_off or self._arguments is not None:
+                # It was taken as things were before.
+                snapshot = None
+            if snapshot is not None:
+                del snapshot.entries[self._entries :]
+                self._ring.add(snapshot, now_s)
+                self._unasked = snapshot if is_unasked else self._unasked
         if is_unasked and snapshot is not None:
             self._told()
 
