@@ -23,7 +23,11 @@ RUN pip install --no-deps --no-build-isolation ./proto
 FROM base AS hub
 COPY --from=packages /venv /venv
 COPY manage.py ./
-COPY deploy/probe.py deploy/reload.py deploy/
+COPY deploy/probe.py deploy/reload.py deploy/sysmonstm-agent.service deploy/
+# What new machines are given: their wheels are made from these, without a network.
+COPY requirements/agent.txt requirements/
+COPY proto proto
+COPY agent agent
 COPY static static
 COPY templates templates
 COPY hub hub
@@ -31,10 +35,12 @@ COPY hub hub
 RUN SECRET_KEY=unused DATA_DIR=/tmp/build python manage.py collectstatic --noinput \
  && rm -r /tmp/build \
  && python -m compileall -q hub
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin hub
+# Readable by the agent's user as well, which needs one file of it.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin hub \
+ && install -d -o 10001 -g 10001 -m 755 /var/lib/sysmonstm-hub
 USER 10001:10001
 ENV PYTHONDONTWRITEBYTECODE=1
-EXPOSE 8000 50051
+EXPOSE 8000 50051 50052
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
   CMD ["python", "deploy/probe.py", "http"]
 CMD ["daphne", "--bind=0.0.0.0", "--port=8000", "--verbosity=0", "hub.asgi:application"]
