@@ -4,7 +4,8 @@
 
 The tiers are filled as by `bench.query`: a week of minutes, an hour of samples. One
 rule never fires, so the hours alone are read; one fires here and there; one is
-beyond its threshold nearly always, which is the most there is to read.
+beyond its threshold nearly always, which is the most there is to read. A forecast
+of every file system, and the silence of every machine, are tried as well.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ def inside(count: int) -> None:
     from hub.alerts.answer import sentence
     from hub.alerts.backtest import back_test
     from hub.alerts.matchers import parse
-    from hub.alerts.spec import Kind, Spec
+    from hub.alerts.spec import Kind, Operator, Spec
     from hub.machines.models import Machine
 
     query.fill(count, count)
     machines = list(Machine.objects.all())
-    for name, threshold in THRESHOLDS.items():
-        spec = Spec(
+    specs = {
+        name: Spec(
             rule=1,
             kind=Kind.THRESHOLD,
             metric="system.cpu.utilization",
@@ -62,6 +63,21 @@ def inside(count: int) -> None:
             for_s=300,
             clear_for_s=60,
         )
+        for name, threshold in THRESHOLDS.items()
+    }
+    specs["full within a day"] = Spec(
+        rule=1,
+        kind=Kind.FORECAST,
+        metric="system.filesystem.utilization",
+        operator=Operator.GTE,
+        warning=1.0,
+        for_s=1800,
+        horizon_s=86_400,
+    )
+    specs["down"] = Spec(
+        rule=1, kind=Kind.DOWN, metric="", operator=Operator.GTE, critical=12
+    )
+    for name, spec in specs.items():
         took = []
         for _ in range(ROUNDS):
             began = time.perf_counter()

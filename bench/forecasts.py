@@ -99,6 +99,66 @@ def stairs(chance: Chance) -> Made:
     return 0.4 + steps + _noise(chance, 0.001), 0
 
 
+def nightly(chance: Chance) -> Made:
+    """A backup that grows for an hour or three each night, and is moved away later."""
+    lasts, stays = chance.uniform(1, 3) * HOUR, chance.uniform(0, 6) * HOUR
+    size, begins = chance.uniform(0.1, 0.4), chance.uniform(0, 3) * HOUR
+    values = np.full(LENGTH, 0.45)
+    for day in range(10):
+        start = day * DAY + begins + chance.uniform(-0.3, 0.3) * HOUR
+        since = np.arange(LENGTH) - start
+        busy = (since >= 0) & (since <= lasts + stays)
+        values[busy] += size * np.clip(since[busy] / lasts, 0, 1)
+    return values + _noise(chance, 0.001), 0
+
+
+def step(chance: Chance) -> Made:
+    """A jump once, by a new version or a moved folder, and nothing more."""
+    begins = int(SEEN - chance.uniform(0, 48) * HOUR)
+    values = np.full(LENGTH, chance.uniform(0.2, 0.6))
+    values[begins:] += chance.uniform(0.05, 0.35)
+    return values + _noise(chance, 0.001), 0
+
+
+def slow_leak(chance: Chance) -> Made:
+    """Leaks for weeks below much noise, in steps of whole blocks."""
+    full_at = chance.uniform(7.5, 10) * DAY
+    begins = full_at - chance.uniform(14, 30) * DAY
+    rise = 0.6 * (np.arange(LENGTH) - begins) / (full_at - begins)
+    noisy = 0.4 + rise + _noise(chance, chance.uniform(0.002, 0.01))
+    return np.round(noisy / 0.004) * 0.004, 0
+
+
+def reset(chance: Chance) -> Made:
+    """A total that grows for some days, and begins anew whenever the machine does."""
+    values = np.zeros(LENGTH)
+    start = 0.0
+    while start < LENGTH:
+        end = start + chance.uniform(0.3, 3) * DAY
+        since = np.arange(LENGTH) - start
+        running = (since >= 0) & (np.arange(LENGTH) < end)
+        values[running] = since[running] * chance.uniform(0.05, 0.25) / DAY
+        start = end
+    return values + _noise(chance, 0.001), 0
+
+
+def grown_disk(chance: Chance) -> Made:
+    """Filled slowly, was made twice as large, and fills on: not within the horizon."""
+    grown = int(SEEN - chance.uniform(2, 60) * HOUR)
+    per_point = chance.uniform(0.005, 0.02) / DAY
+    values = 0.8 + np.arange(LENGTH) * per_point
+    values[grown:] /= 2
+    return values + _noise(chance, 0.001), 0
+
+
+def switched_off(chance: Chance) -> Made:
+    """Fills while it works by day, and is off at night."""
+    full_at = chance.uniform(6, 14) * DAY
+    values = 0.3 + 0.7 * np.arange(LENGTH) / full_at + _noise(chance, 0.001)
+    values[np.arange(LENGTH) % DAY < 9 * HOUR] = np.nan
+    return values, 0
+
+
 def failed_rotation(chance: Chance) -> Made:
     """Logs that were rotated every day, until they were not any more."""
     grown = (np.arange(LENGTH) % DAY) / DAY
@@ -113,10 +173,16 @@ SHAPES: tuple[Callable[[Chance], Made], ...] = (
     leak,
     noisy_fill,
     failed_rotation,
+    slow_leak,
+    switched_off,
     slow,
     flat,
     burst,
+    nightly,
+    step,
     rotation,
+    reset,
+    grown_disk,
     rhythm,
     stairs,
 )
@@ -153,7 +219,14 @@ def seen(values: Floats, end: int) -> Series:
     past = slice(max(0, end - 7 * DAY), end)
     by_hour: Floats = values[past].reshape(-1, HOUR).mean(axis=1, dtype=np.float64)
     hours: Floats = places[past][::HOUR]
-    return Series(places[recent], values[recent], hours, by_hour)
+    # Where there is no reading, the tiers have no point.
+    known, known_hours = np.isfinite(values[recent]), np.isfinite(by_hour)
+    return Series(
+        places[recent][known],
+        values[recent][known],
+        hours[known_hours],
+        by_hour[known_hours],
+    )
 
 
 def score(shape: Callable[[Chance], Made], runs: int = RUNS) -> Score:
@@ -181,6 +254,8 @@ def _full_in_s(values: Floats, moment: int) -> float:
     # The median of a quarter of an hour: not a single noisy point.
     later = values[moment:]
     smooth = np.median(np.lib.stride_tricks.sliding_window_view(later, 3), axis=1)
+    # A machine that is off fills nothing.
+    smooth = np.nan_to_num(smooth, nan=0.0)
     full = np.flatnonzero(smooth >= 1)
     return float(full[0]) * 300 if len(full) else float("inf")
 

@@ -12,8 +12,8 @@ from hub.alerts import chart, quantities
 from hub.alerts.backtest import BackTest, back_test
 from hub.alerts.forms import RuleForm
 from hub.alerts.models.rule import Scope
-from hub.alerts.preview import preview
-from hub.alerts.spec import Kind
+from hub.alerts.preview import Preview, preview
+from hub.alerts.spec import Kind, Spec
 from hub.machines.models import Machine
 from hub.machines.registry import visible_to
 
@@ -30,7 +30,7 @@ def to(form: RuleForm, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]
     spec, now = rule.spec, timezone.now()
     machines = covered(form.cleaned_data, user)
     test = back_test(spec, machines, now)
-    unit = "s" if spec.kind is Kind.FORECAST else rule.unit
+    unit = {Kind.FORECAST: "s", Kind.DOWN: ""}.get(spec.kind, rule.unit)
     seen = preview(spec, machines, round(now.timestamp() * 1000))
     return {
         "test": test,
@@ -39,9 +39,13 @@ def to(form: RuleForm, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]
         "width": chart.WIDTH,
         "height": chart.HEIGHT,
         "now": seen,
-        "worst": [(one, quantities.shown(one.value, unit)) for one in seen.worst],
+        "now_sentence": now_sentence(spec, seen),
+        "worst": [
+            (one, quantities.shown(one.value, unit))
+            for one in seen.worst
+            if one.value or spec.kind is not Kind.DOWN
+        ],
         "unit": rule.unit,
-        "has_now": spec.kind is not Kind.DOWN,
     }
 
 
@@ -59,8 +63,6 @@ def covered(
 
 def sentence(test: BackTest) -> str:
     """Say what the past says."""
-    if test.why_not:
-        return test.why_not
     if not test.series:
         return "No machine has reported a series like this in the last 7 days."
     whole = test.looked_at == test.covered
@@ -70,6 +72,23 @@ def sentence(test: BackTest) -> str:
     return (
         f"In the last 7 days{where} this rule would have fired "
         f"{_times(test.times)} on {_machines(test.machines)}."
+    )
+
+
+def now_sentence(spec: Spec, seen: Preview) -> str:
+    """Say what the newest values say."""
+    if not seen.series:
+        return "Now: nothing is foretold." if spec.kind is Kind.FORECAST else ""
+    if spec.kind is Kind.DOWN:
+        return (
+            f"Now: {seen.beyond} of {_machines(seen.machines)} silent for as long; "
+            "below, the intervals for which some have been."
+            if any(one.value for one in seen.worst)
+            else "Now: every machine is heard."
+        )
+    return (
+        f"Now: {seen.beyond} of {seen.series} series on {_machines(seen.machines)} "
+        "beyond a threshold."
     )
 
 

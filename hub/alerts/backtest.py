@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.alerts import matchers
-from hub.alerts.conditions import Floats, Times, judge, rolling
+from hub.alerts import matchers, past_forecast, past_silence
+from hub.alerts.conditions import Floats, rolling
 from hub.alerts.ledger import moment
 from hub.alerts.plan import bound
-from hub.alerts.spec import Aggregation, Kind, Severity, Spec, as_single
-from hub.alerts.state import REST, Happening, Phase, step
+from hub.alerts.replay import Firing, Tried, replay
+from hub.alerts.spec import Aggregation, Kind, Spec, as_single
 from hub.machines.models import Machine
 from hub.storage.layouts import SeriesInfo
 from hub.storage.window import Selector, WindowSeries, window
@@ -35,26 +35,6 @@ BUDGET_S = 0.8
 MAX_LINES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
-    start_ms: int
-    # None: it would be firing now.
-    end_ms: int | None
-    severity: Severity
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One series: its hours, and when the rule would have fired."""
-
-    machine: Machine
-    series: SeriesInfo
-    time_ms: Times
-    low: Floats
-    high: Floats
-    firings: list[Firing]
-
-
 @dataclass(slots=True)
 class BackTest:
     start: datetime
@@ -66,8 +46,6 @@ class BackTest:
     fired: list[Tried] = field(default_factory=list)
     # Of those that did not fire, the one that came closest.
     closest: list[Tried] = field(default_factory=list)
-    # Why the past cannot tell; "" = it can.
-    why_not: str = ""
 
     @property
     def times(self) -> int:
@@ -92,19 +70,10 @@ def back_test(
 ) -> BackTest:
     """Try a rule on the last days of these machines, within BUDGET_S."""
     found = BackTest(now - timedelta(days=DAYS), now, covered=len(machines))
-    if spec.kind is Kind.DOWN:
-        found.why_not = (
-            "Silence cannot be tried on the past: what a machine could not send "
-            "then, it sent later."
-        )
-        return found
-    if spec.kind is Kind.FORECAST:
-        found.why_not = "A forecast is tried on the present only."
-        return found
     started_s = clock()
     closest: tuple[float, Tried] | None = None
     for machine in machines:
-        for tried in _try(spec, machine, found.start, now):
+        for tried in _TRY.get(spec.kind, _try)(spec, machine, found.start, now):
             found.series += 1
             if tried.firings:
                 found.fired.append(tried)
@@ -115,35 +84,6 @@ def back_test(
         if clock() - started_s > BUDGET_S:
             break
     found.closest = [closest[1]] if closest else []
-    return found
-
-
-def replay(spec: Spec, time_ms: Times, values: Floats, *, gap_ms: int) -> list[Firing]:
-    """Step through a series, and return when the rule would have fired."""
-    sign, least = bound(spec)
-    beyond = np.flatnonzero(np.float32(sign) * values >= np.float32(least))
-    moments, floats = time_ms.tolist(), values.astype(np.float64).tolist()
-    found: list[Firing] = []
-    state, place, count = REST, 0, len(moments)
-    opened_ms, severity = 0, Severity.NONE
-    while place < count:
-        if state.phase is Phase.OK:
-            # What is not beyond changes nothing then.
-            following = np.searchsorted(beyond, place)
-            if following == len(beyond):
-                break
-            place = int(beyond[following])
-        at_ms = moments[place]
-        reading = judge(spec, floats[place])
-        state, happening = step(spec, state, reading, at_ms, gap_ms=gap_ms)
-        if happening is Happening.OPENED:
-            opened_ms, severity = at_ms, state.severity
-        elif happening is Happening.RESOLVED:
-            found.append(Firing(opened_ms, at_ms, severity))
-        severity = max(severity, state.severity)
-        place += 1
-    if state.phase is Phase.FIRING:
-        found.append(Firing(opened_ms, None, severity))
     return found
 
 
@@ -166,6 +106,12 @@ def _try(
     for info, points in hours.items():
         firings = _firings(spec, points, fine.get(info, ()))
         yield Tried(machine, info, points.time_ms, points.min, points.max, firings)
+
+
+_TRY: dict[Kind, Callable[[Spec, Machine, datetime, datetime], Iterator[Tried]]] = {
+    Kind.DOWN: past_silence.tried,
+    Kind.FORECAST: past_forecast.tried,
+}
 
 
 def _read(

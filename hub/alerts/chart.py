@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hub.alerts.backtest import BackTest, Tried
+from hub.alerts.backtest import HOUR_MS, BackTest
 from hub.alerts.conditions import Floats, Times
+from hub.alerts.quantities import duration
+from hub.alerts.replay import Tried
 from hub.alerts.spec import DOWNWARD, Spec
 
 WIDTH, HEIGHT = 640, 120
@@ -37,6 +39,8 @@ class Chart:
     marks: list[Mark]
     low: float
     high: float
+    # How far back it goes: a young machine has no seven days.
+    span: str
 
 
 def charts(spec: Spec, test: BackTest) -> list[Chart]:
@@ -44,7 +48,9 @@ def charts(spec: Spec, test: BackTest) -> list[Chart]:
 
 
 def _chart(spec: Spec, test: BackTest, tried: Tried) -> Chart:
-    start_ms, end_ms = test.start.timestamp() * 1000, test.end.timestamp() * 1000
+    end_ms = test.end.timestamp() * 1000
+    start_ms = max(test.start.timestamp() * 1000, float(tried.time_ms[0]))
+    start_ms = min(start_ms, end_ms - HOUR_MS)
     values = tried.low if spec.operator in DOWNWARD else tried.high
     levels = [threshold for _, threshold in spec.levels if not spec.window_is_change]
     low = float(min(values.min(), *levels)) if levels else float(values.min())
@@ -82,6 +88,7 @@ def _chart(spec: Spec, test: BackTest, tried: Tried) -> Chart:
         ],
         low,
         high,
+        duration(round((end_ms - start_ms) / HOUR_MS) * 3600.0),
     )
 
 

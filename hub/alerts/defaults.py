@@ -147,6 +147,42 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "clear": 80,
         "clear_for_s": 5 * MINUTE,
     },
+    "container-unhealthy": {
+        "name": "Container is unhealthy",
+        "metric": "container.unhealthy",
+        "operator": "gte",
+        "warning": 1,
+        "for_s": 2 * MINUTE,
+        "clear_for_s": 2 * MINUTE,
+    },
+    "container-restarts": {
+        "name": "Container keeps restarting",
+        "metric": "container.restarts",
+        "aggregation": "change",
+        "window_s": 15 * MINUTE,
+        "operator": "gte",
+        "warning": 3,
+        "for_s": 0,
+        "clear": 1,
+        "clear_for_s": 5 * MINUTE,
+    },
+    "unit-failed": {
+        "name": "Unit has failed",
+        "metric": "systemd.unit.failed",
+        "operator": "gte",
+        "warning": 1,
+        "for_s": MINUTE,
+        "clear_for_s": MINUTE,
+    },
+    "disk-failing": {
+        "name": "Disk says that it will fail",
+        "metric": "hw.status",
+        "matchers": [{"name": "hw.state", "op": "=", "glob": "predicted_failure"}],
+        "operator": "gte",
+        "critical": 1,
+        "for_s": 0,
+        "clear_for_s": 5 * MINUTE,
+    },
 }
 
 

@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from hub import metrics
 from hub.alerts.courier import DEADLINE_S, carry
 from hub.alerts.models import Attempt, Delivery, Notice
 from hub.alerts.packing import Unwanted, pack
@@ -183,10 +184,13 @@ def settle(claim: Claim, outcome: Outcome, now: datetime) -> None:
             _remind_later(claim.delivery, now)
     fields = {"delivery": claim.delivery, "attempt": claim.number, "said": outcome.said}
     if outcome.ok:
+        metrics.DELIVERIES.labels("sent").inc()
         log.info("delivery.sent", **fields)
     elif again is not None:
+        metrics.DELIVERIES.labels("failed").inc()
         log.warning("delivery.failed", **fields)
     else:
+        metrics.DELIVERIES.labels("dead").inc()
         days = GIVE_UP_AFTER.days
         log.error("delivery.dead", **fields, tried_for_days=days)
 

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hub.alerts import ledger, recent, rulebook, shares
+from hub.alerts import aftermath, ledger, recent, rulebook, shares
 from hub.alerts.conditions import judge
 from hub.alerts.forecasts import Forecasts
 from hub.alerts.ledger import Noted
@@ -117,6 +117,8 @@ class Engine:
         if breathes:
             self._look_at_the_silent(now_ms)
             self._changes += self._forecasts.look(self.machines, self.book, now_ms)
+            if 0 in self.mine:
+                aftermath.complete(ledger.moment(now_ms))
         if self._changes or breathes:
             happened += self._write(self.mine if breathes else self._touched())
         if now_ms >= self._due["peaks"]:
@@ -186,9 +188,8 @@ class Engine:
         for pk in self.machines.keys() - known.keys():
             del self.machines[pk]
         for pk, watched in self.machines.items():
-            interval_s, left_at = known[pk]
-            watched.set_interval(interval_s)
-            watched.left_ms = round(left_at.timestamp() * 1000) if left_at else None
+            watched.set_interval(known[pk][0])
+            watched.set_left(known[pk][1])
 
     # -- shares
 
@@ -225,12 +226,12 @@ class Engine:
         stored: dict[int, Position] = {}
         for share in Share.objects.filter(number__in=numbers):
             stored |= {int(pk): Position(*at) for pk, at in share.positions.items()}
-        rows = Machine.objects.values_list("pk", "interval_s")
-        found = {
-            pk: Watched(pk, interval_s, stored.get(pk))
-            for pk, interval_s in rows
-            if shares.share_of(pk) in numbers and pk != self.book.canary
-        }
+        rows = Machine.objects.values_list("pk", "interval_s", "left_at")
+        found: dict[int, Watched] = {}
+        for pk, interval_s, left_at in rows:
+            if shares.share_of(pk) in numbers and pk != self.book.canary:
+                found[pk] = Watched(pk, interval_s, stored.get(pk))
+                found[pk].set_left(left_at)
         for pk, key, state, alert in ledger.read_states(found):
             found[pk].restore([(key, state)])
             if alert is not None and alert.is_open:
@@ -370,8 +371,9 @@ class Engine:
         """Return how many alerts of this process's machines are firing."""
         return sum(
             state.phase is Phase.FIRING
-            for watched in self.machines.values()
-            for state in watched.states.values()
+            # Asked from other threads: while it is looked at, it may change.
+            for watched in list(self.machines.values())
+            for state in list(watched.states.values())
         )
 
 

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from hub.alerts.models import Alert
-from hub.machines.models import Machine
+from hub.machines.registry import past_for, visible_to
 
 PAGE = 50
 MOST = 200
@@ -45,14 +46,18 @@ class Page:
 
 
 def page(
-    machines: QuerySet[Machine], asked: Filter, *, after: str = "", size: int = PAGE
+    user: AbstractBaseUser | AnonymousUser,
+    asked: Filter,
+    *,
+    after: str = "",
+    size: int = PAGE,
 ) -> Page:
-    """Return alerts of these machines, and of those that are no more.
+    """Return alerts that somebody may see.
 
     Raises BadKey.
     """
     size = max(1, min(size, MOST))
-    found = search(visible(machines), asked)
+    found = search(visible(user), asked)
     if after:
         opened_at, pk = _read(after)
         found = found.filter(
@@ -63,10 +68,12 @@ def page(
     return Page(rows[:size], _written(rows[size - 1]) if more else "")
 
 
-def visible(machines: QuerySet[Machine]) -> QuerySet[Alert]:
-    """Return the alerts that somebody who may see these machines may see."""
+def visible(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Alert]:
+    """Return the alerts of the machines that somebody may see, and may have seen."""
     return (
-        Alert.objects.filter(Q(machine__in=machines) | Q(machine=None))
+        Alert.objects.filter(
+            Q(machine__in=visible_to(user)) | Q(machine=None) & past_for(user)
+        )
         .select_related("machine", "acknowledged_by")
         # Who is told of an alert depends on them.
         .prefetch_related("machine__tags")

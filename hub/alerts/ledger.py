@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from hub.alerts import outbox, shares
+from hub.alerts import chapters, outbox, shares
 from hub.alerts.models import Alert, Rule, RuleState, Share
 from hub.alerts.plan import Key
 from hub.alerts.rulebook import Entry
@@ -119,7 +119,8 @@ def moment(ms: float) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _tell(happened: Iterable[tuple[Alert, Happening]]) -> None:
+def _tell(happened: Sequence[tuple[Alert, Happening]]) -> None:
+    chapters.happened(happened)
     outbox.enqueue_many(
         (alert, happening.value) for alert, happening in happened if happening in TOLD
     )

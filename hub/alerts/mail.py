@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 import ssl
 from collections.abc import Callable
@@ -73,10 +74,10 @@ def send(parcel: Parcel) -> Outcome:
             smtp.send_message(message)
     except smtplib.SMTPRecipientsRefused as error:
         [(code, reply)] = error.recipients.values()
-        answer = _answer(code, reply)
+        answer = _answer(code, reply, parcel)
         raise Failed(f"{where} refused the recipient: {answer}", code) from error
     except smtplib.SMTPResponseException as error:
-        answer = _answer(error.smtp_code, error.smtp_error)
+        answer = _answer(error.smtp_code, error.smtp_error, parcel)
         raise Failed(f"{where} refused: {answer}", error.smtp_code) from error
     except smtplib.SMTPException as error:
         raise Failed(f"{where} did not take it: {type(error).__name__}.") from error
@@ -125,6 +126,9 @@ def _unverified() -> ssl.SSLContext:
     return context
 
 
-def _answer(code: int, said: bytes | str) -> str:
+def _answer(code: int, said: bytes | str, parcel: Parcel) -> str:
     text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    # Whoever may see an alert sees this, and need not know whom it went to.
+    address = parseaddr(parcel.address)[1] or parcel.address
+    text = re.sub(re.escape(address), "the address", text, flags=re.IGNORECASE)
     return f"{code} {' '.join(text.split())[:200]}"

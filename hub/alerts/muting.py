@@ -91,10 +91,13 @@ def _silences(at: datetime) -> Iterable[Mute]:
         Q(alert=None) | Q(alert__state=Alert.Status.FIRING),
         starts_at__lte=at,
         until__gt=at,
-    ):
+    ).select_related("created_by"):
         until = f"{silence.until:%Y-%m-%d %H:%M} UTC"
         if silence.alert_id is not None:
             until = "it is resolved"
+        by = silence.created_by
+        if by is not None:
+            until += f" by {by.get_username()}"
         yield Mute(
             why=f"Silenced until {until}: {silence.reason}",
             machine=silence.machine,

@@ -16,8 +16,10 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Prefetch
 
+from hub.alerts import chapters
 from hub.alerts.models import (
     Alert,
+    Chapter,
     Contact,
     Delivery,
     Happening,
@@ -84,6 +86,7 @@ class Planner:
         self.ways = ways(self.contacts)
         self.told: dict[int, list[Notice]] = {}
         self.new: list[Notice] = []
+        self.muted: list[Chapter] = []
         self.waiting: dict[tuple[int, bool], Delivery] = {}
 
     def run(self) -> int:
@@ -103,6 +106,7 @@ class Planner:
         Notice.objects.bulk_update(reminders, ["remind_at"])
         Notice.objects.bulk_update(escalations, ["escalate_at"])
         Notice.objects.bulk_create(self.new)
+        Chapter.objects.bulk_create(self.muted)
         return sum(one.state == Happening.State.DONE for one in (*happenings, *muted))
 
     def _recall(self, alerts: set[int]) -> None:
@@ -120,6 +124,8 @@ class Planner:
             if happening.what == whats.RESOLVED or not alert.is_open:
                 _done(happening, why)
             else:
+                if not was_muted:
+                    self.muted.append(chapters.muted(alert, why, self.now))
                 happening.state, happening.why = Happening.State.MUTED, why[:500]
         elif happening.what == whats.RESOLVED:
             self._resolved(happening)

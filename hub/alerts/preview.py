@@ -9,9 +9,12 @@ import numpy as np
 
 from hub.alerts import forecasts
 from hub.alerts.conditions import Reading, judge
+from hub.alerts.past_silence import SILENCE
 from hub.alerts.plan import matching
+from hub.alerts.silence import intervals
 from hub.alerts.spec import DOWNWARD, Kind, Severity, Spec
 from hub.machines.models import Machine
+from hub.machines.presence import to_ms
 from hub.storage import layouts, states
 from hub.storage.layouts import LayoutInfo, SeriesInfo, UnknownLayout
 from hub.storage.sample import StoredSample
@@ -40,7 +43,9 @@ class Preview:
 
 def preview(spec: Spec, machines: Sequence[Machine], now_ms: int) -> Preview:
     """Judge the newest values of these machines, without any window or duration."""
-    if spec.kind is Kind.FORECAST:
+    if spec.kind is Kind.DOWN:
+        found = _silent(spec, machines, now_ms)
+    elif spec.kind is Kind.FORECAST:
         found = _foretold(spec, machines[:MAX_FORETOLD], now_ms)
     else:
         found = _current(spec, machines)
@@ -52,6 +57,29 @@ def preview(spec: Spec, machines: Sequence[Machine], now_ms: int) -> Preview:
         len({one.machine.pk for one in found}),
         sum(one.severity is not Severity.NONE for one in found),
     )
+
+
+def _silent(spec: Spec, machines: Sequence[Machine], now_ms: int) -> list[Now]:
+    newest = states.latest(machines)
+    found = []
+    for machine in machines:
+        sample = newest.get(machine.pk)
+        if sample is None or _has_left(machine, sample.received_ms):
+            continue
+        silence = intervals(
+            seen_ms=sample.received_ms,
+            hears_since_ms=0,
+            now_ms=now_ms,
+            interval_s=machine.interval_s,
+        )
+        reading = judge(spec, silence)
+        severity = reading.severity if reading else Severity.NONE
+        found.append(Now(machine, SILENCE, silence, severity))
+    return found
+
+
+def _has_left(machine: Machine, seen_ms: int) -> bool:
+    return machine.left_at is not None and to_ms(machine.left_at) >= seen_ms
 
 
 def _current(spec: Spec, machines: Sequence[Machine]) -> list[Now]:

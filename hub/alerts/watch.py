@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from django.db import connections
 
+from hub import metrics
 from hub.alerts import news
 from hub.alerts.engine import Engine, Happened, Turn
 from hub.alerts.inquiry import Inquiry
@@ -106,6 +107,7 @@ class Watch:
         return self._is_heard and not self._events.down
 
     async def run(self) -> None:
+        self._tell_metrics()
         listening = asyncio.create_task(self._listen(), name="alerts.listen")
         inquiring = asyncio.create_task(Inquiry(self._bus).run(), name="inquiry")
         try:
@@ -115,6 +117,13 @@ class Watch:
         finally:
             await end([listening, inquiring])
             await self._close()
+
+    def _tell_metrics(self) -> None:
+        engine, waiting = self.engine, self.waiting
+        metrics.JUDGED.follow(lambda: engine.judged)
+        metrics.UNJUDGED.follow(lambda: len(waiting.samples))
+        metrics.UNHEARD.follow(lambda: waiting.lost)
+        metrics.OPEN.follow(engine.open_alerts)
 
     async def _listen(self) -> None:
         while True:
@@ -160,7 +169,11 @@ class Watch:
             self._polled_s = time.monotonic()
             newest = states.latest()
             turn.samples = [*turn.samples, *newest.values()]
-        return self.engine.turn(turn)
+        happened = self.engine.turn(turn)
+        if turn.samples:
+            oldest_ms = min(sample.received_ms for sample in turn.samples)
+            metrics.JUDGED_AFTER.observe(max(0.0, time.time() - oldest_ms / 1000))
+        return happened
 
     async def _announce(self, alert: Alert, happening: Happening) -> None:
         """Tell the pages; the alert is in the database, they find it without us."""

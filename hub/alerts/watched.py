@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from math import isnan
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from hub.alerts.state import (
     is_at_rest,
     step,
 )
+from hub.machines.presence import to_ms
 from hub.storage.layouts import SeriesInfo
 from hub.storage.sample import StoredSample
 
@@ -132,6 +134,9 @@ class Watched:
     def set_interval(self, interval_s: float) -> None:
         self.interval_s = interval_s
         self.gap_ms = lateness.limit_ms(interval_s)
+
+    def set_left(self, left_at: datetime | None) -> None:
+        self.left_ms = None if left_at is None else to_ms(left_at)
 
     def hear_nothing(self, entries: Iterable[Entry], at_ms: int) -> list[Change]:
         """Judge the silence of the whole machine, for rules that count it."""

@@ -100,6 +100,19 @@ class Told(Answer):
     tries: list[Try]
 
 
+class Chapter(Answer):
+    """One thing that happened to an alert."""
+
+    at: datetime
+    what: str = Field(
+        description="opened, escalated, eased, resolved, acknowledged, noted, "
+        "taken_back, silenced, lifted or muted.",
+        examples=["acknowledged"],
+    )
+    by: str = Field(description="Who did it; empty: the hub.", examples=["ada"])
+    said: str = Field(description="A note, a reason, until when.")
+
+
 class FullAlert(Alert):
     snapshot: dict[str, object] = Field(description="The rule as it was.")
     samples: list[tuple[float, float | None]] = Field(
@@ -107,6 +120,7 @@ class FullAlert(Alert):
     )
     told: list[Told]
     processes: list[str] = Field(description="What was behind it, for a person.")
+    story: list[Chapter] = Field(description="What became of it, from its beginning.")
 
 
 class Body(BaseModel):
@@ -183,7 +197,7 @@ class RuleChange(Body):
     machines: list[Text] | None = Field(
         None, max_length=1000, description="machine_ids."
     )
-    aggregation: Literal["last", "avg", "min", "max", "rate"] | None = None
+    aggregation: Literal["last", "avg", "min", "max", "rate", "change"] | None = None
     window_s: Seconds | None = None
     operator: Literal["gt", "gte", "lt", "lte", "eq", "ne"] | None = None
     warning: Number | None = Field(

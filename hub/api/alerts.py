@@ -8,7 +8,7 @@ from typing import Any
 from ninja import Query, Router
 from ninja.errors import HttpError
 
-from hub.alerts import answers, history
+from hub.alerts import answers, chapters, history
 from hub.alerts.culprit import lines
 from hub.alerts.history import BadKey, Filter
 from hub.alerts.models import Alert
@@ -16,9 +16,8 @@ from hub.alerts.muting import Muting
 from hub.alerts.told import Told, ledger
 from hub.api import alert_schemas as schemas
 from hub.api.auth import ApiRequest
-from hub.api.operate import need_operator
 from hub.api.schemas import Error
-from hub.machines import registry
+from hub.people.policy import operator, viewer
 
 REFUSALS = frozenset({401, 422, 500, 503})
 OF_ONE = REFUSALS | {404}
@@ -32,14 +31,14 @@ router = Router(tags=["alerts"])
     response={200: schemas.Alerts, REFUSALS: Error},
     summary="Open alerts, and all that ever were",
 )
+@viewer
 def list_alerts(
     request: ApiRequest, asked: Query[schemas.AlertQuery]
 ) -> dict[str, Any]:
     """Newest first, page by page."""
     wanted = Filter(asked.state, asked.severity, asked.machine, asked.rule, asked.q)
-    machines = registry.visible_to(request.user)
     try:
-        found = history.page(machines, wanted, after=asked.after, size=asked.limit)
+        found = history.page(request.user, wanted, after=asked.after, size=asked.limit)
     except BadKey as bad:
         raise HttpError(422, f"after: {bad}.") from None
     muting = Muting()
@@ -54,6 +53,7 @@ def list_alerts(
     response={200: schemas.FullAlert, OF_ONE: Error},
     summary="One alert, with all that is known of it",
 )
+@viewer
 def get_alert(request: ApiRequest, alert_id: int) -> dict[str, Any]:
     """With the samples around its opening, and who was told."""
     return _full(_find(request, alert_id))
@@ -64,6 +64,7 @@ def get_alert(request: ApiRequest, alert_id: int) -> dict[str, Any]:
     response={200: schemas.FullAlert, WRITES: Error},
     summary="Say that you look after an alert",
 )
+@operator
 def acknowledge(
     request: ApiRequest, alert_id: int, said: schemas.Acknowledgement
 ) -> dict[str, Any]:
@@ -78,9 +79,10 @@ def acknowledge(
     response={200: schemas.FullAlert, WRITES: Error},
     summary="Take an acknowledgement back",
 )
+@operator
 def take_back(request: ApiRequest, alert_id: int) -> dict[str, Any]:
     """As if nobody had. Needs the scope operate."""
-    answers.take_back(_open(request, alert_id))
+    answers.take_back(_open(request, alert_id), by=request.user)
     return _full(_find(request, alert_id))
 
 
@@ -89,6 +91,7 @@ def take_back(request: ApiRequest, alert_id: int) -> dict[str, Any]:
     response={200: schemas.FullAlert, WRITES: Error},
     summary="Tell nobody of an alert for a time",
 )
+@operator
 def silence(
     request: ApiRequest, alert_id: int, asked: schemas.SilenceRequest
 ) -> dict[str, Any]:
@@ -104,14 +107,15 @@ def silence(
     response={200: schemas.FullAlert, WRITES: Error},
     summary="End the silences made for an alert",
 )
+@operator
 def lift(request: ApiRequest, alert_id: int) -> dict[str, Any]:
     """Those of this alert's own series. Needs the scope operate."""
-    answers.lift(_open(request, alert_id))
+    answers.lift(_open(request, alert_id), by=request.user)
     return _full(_find(request, alert_id))
 
 
 def _find(request: ApiRequest, alert_id: int) -> Alert:
-    alerts = history.visible(registry.visible_to(request.user)).defer(None)
+    alerts = history.visible(request.user).defer(None)
     found = alerts.filter(pk=alert_id).first() if alert_id < 2**63 else None
     if found is None:
         raise HttpError(404, f"There is no alert {alert_id}.")
@@ -119,7 +123,6 @@ def _find(request: ApiRequest, alert_id: int) -> Alert:
 
 
 def _open(request: ApiRequest, alert_id: int) -> Alert:
-    need_operator(request)
     found = _find(request, alert_id)
     if not found.is_open:
         raise HttpError(409, "This alert is over: there is nothing to answer.")
@@ -133,6 +136,10 @@ def _full(alert: Alert) -> dict[str, Any]:
         "samples": alert.samples,
         "told": [_notice(one) for one in ledger(alert)],
         "processes": lines(alert),
+        "story": [
+            {"at": one.at, "what": one.what, "by": one.by_name, "said": one.said}
+            for one in chapters.of(alert)
+        ],
     }
 
 

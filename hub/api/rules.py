@@ -15,10 +15,10 @@ from hub.alerts.matchers import BadMatcher
 from hub.alerts.models import Rule
 from hub.api import alert_schemas as schemas
 from hub.api.auth import ApiRequest
-from hub.api.operate import need_operator
 from hub.api.schemas import Error
 from hub.machines.models import Tag
 from hub.machines.registry import visible_to
+from hub.people.policy import operator, viewer
 
 REFUSALS = frozenset({401, 500, 503})
 OF_ONE = REFUSALS | {404}
@@ -30,10 +30,12 @@ router = Router(tags=["rules"])
 @router.get(
     "/rules", response={200: schemas.Rules, REFUSALS: Error}, summary="All rules"
 )
+@viewer
 def list_rules(request: ApiRequest) -> dict[str, Any]:
     """Those that are switched off, too."""
     rules = Rule.objects.prefetch_related("tags", "machines").order_by("name")
-    return {"rules": [_told(rule) for rule in rules]}
+    seen = _seen(request)
+    return {"rules": [_told(rule, seen) for rule in rules]}
 
 
 @router.get(
@@ -41,19 +43,20 @@ def list_rules(request: ApiRequest) -> dict[str, Any]:
     response={200: schemas.Rule, OF_ONE: Error},
     summary="One rule",
 )
+@viewer
 def get_rule(request: ApiRequest, rule_id: int) -> dict[str, Any]:
     """As it is now."""
-    return _told(_find(rule_id))
+    return _told(_find(rule_id), _seen(request))
 
 
 @router.post(
     "/rules", response={201: schemas.Rule, WRITES: Error}, summary="Make a rule"
 )
+@operator
 def make_rule(request: ApiRequest, said: schemas.NewRule) -> Status[dict[str, Any]]:
     """It is live at once, unless `enabled` is false. Needs the scope operate."""
-    need_operator(request)
     rule = _save(request, Rule(), said, ADDITION)
-    return Status(201, _told(rule))
+    return Status(201, _told(rule, _seen(request)))
 
 
 @router.patch(
@@ -61,12 +64,13 @@ def make_rule(request: ApiRequest, said: schemas.NewRule) -> Status[dict[str, An
     response={200: schemas.Rule, WRITES: Error},
     summary="Change a rule",
 )
+@operator
 def change_rule(
     request: ApiRequest, rule_id: int, said: schemas.RuleChange
 ) -> dict[str, Any]:
     """What is absent stays as it is. Needs the scope operate."""
-    need_operator(request)
-    return _told(_save(request, _find(rule_id), said, CHANGE))
+    rule = _save(request, _find(rule_id), said, CHANGE)
+    return _told(rule, _seen(request))
 
 
 @router.delete(
@@ -74,9 +78,9 @@ def change_rule(
     response={204: None, WRITES: Error},
     summary="Delete a rule",
 )
+@operator
 def delete_rule(request: ApiRequest, rule_id: int) -> Status[None]:
     """Its open alerts end; its history stays. Needs the scope operate."""
-    need_operator(request)
     rule = _find(rule_id)
     with transaction.atomic():
         _log(request, rule, DELETION, "")
@@ -107,7 +111,8 @@ def _save(request: ApiRequest, rule: Rule, said: schemas.RuleChange, flag: int) 
         if tags is not None:
             rule.tags.set(_tags(tags))
         if machines is not None:
-            rule.machines.set(_machines(request, machines))
+            unseen = rule.machines.exclude(pk__in=visible_to(request.user))
+            rule.machines.set([*_machines(request, machines), *unseen])
         names = sorted(said.model_fields_set)
         _log(request, rule, flag, f"By the API: {', '.join(names)}.")
         changed.rules()
@@ -161,12 +166,17 @@ def _log(request: ApiRequest, rule: Rule, flag: int, message: str) -> None:
     )
 
 
-def _told(rule: Rule) -> dict[str, Any]:
+def _seen(request: ApiRequest) -> set[str]:
+    return set(visible_to(request.user).values_list("machine_id", flat=True))
+
+
+def _told(rule: Rule, seen: set[str]) -> dict[str, Any]:
+    machines = (machine.machine_id for machine in rule.machines.all())
     return {
         **{name: getattr(rule, name) for name in SAME},
         "matchers": matchers.written(matchers.from_rows(rule.matchers)),
         "tags": [tag.name for tag in rule.tags.all()],
-        "machines": [machine.machine_id for machine in rule.machines.all()],
+        "machines": [name for name in machines if name in seen],
     }
 
 

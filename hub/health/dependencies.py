@@ -8,8 +8,10 @@ from functools import cache
 from django.conf import settings
 from django.db import connection
 
+from hub import metrics
+from hub.alerts import postbox
 from hub.events.bus import get_bus
-from hub.health.probe import Finding, InThread, Probe
+from hub.health.probe import Finding, InThread, Probe, Unwell
 from hub.storage.hot import get_hot
 from hub.storage.models import Watermark
 from hub.storage.tiers import HOUR
@@ -18,6 +20,10 @@ from hub.storage.tiers import HOUR
 ESSENTIAL = "database"
 # Only asked where one is kept: while it is away, old hours stay in the database.
 ARCHIVE = "archive"
+
+
+# People are told of alerts; asked where there is a contact to tell.
+MESSAGES = "messages"
 
 
 class NotKept(Exception):
@@ -31,6 +37,7 @@ def probes() -> tuple[Probe, ...]:
         Probe(ESSENTIAL, InThread(_database)),
         Probe("hot", InThread(_hot)),
         Probe("bus", _bus),
+        Probe(MESSAGES, InThread(_messages)),
     )
     if not settings.ARCHIVE_URL:
         return needed
@@ -58,6 +65,18 @@ def _database() -> str:
 def _hot() -> str:
     get_hot().ready()
     return "Redis answers." if settings.REDIS_URL else "In this process's memory."
+
+
+def _messages() -> str:
+    try:
+        found = postbox.post()
+    finally:
+        connection.close()
+    metrics.MESSAGES_WAITING.follow(lambda: found.waiting)
+    metrics.MESSAGES_DEAD.follow(lambda: found.dead)
+    if found.trouble:
+        raise Unwell(found.trouble)
+    return f"{found.sent} sent and {found.failed} failed within the last hour."
 
 
 def _archive() -> str:

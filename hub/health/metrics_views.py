@@ -9,7 +9,6 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -21,6 +20,7 @@ from hub.health import scrape
 from hub.health.exposition import exposition
 from hub.log import get_logger
 from hub.people import owner, tokens
+from hub.people.policy import anybody
 from hub.storage.database import DatabaseDown, guard
 
 log = get_logger(__name__)
@@ -36,7 +36,7 @@ AskedView = Callable[[HttpRequest, Asker], Coroutine[Any, Any, HttpResponseBase]
 def _for_scrapers(view: AskedView) -> View:
     """Let a token or a session in, or everybody with METRICS_PUBLIC."""
 
-    @login_not_required
+    @anybody
     @never_cache
     @require_safe
     @wraps(view)

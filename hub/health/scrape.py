@@ -87,7 +87,12 @@ def families(known: Iterable[LayoutInfo]) -> dict[str, Family]:
 
 def _heard(machine: Machine, sample: StoredSample | None, now_ms: int) -> Heard:
     seen_ms = sample.received_ms if sample else None
-    state = presence(seen_ms=seen_ms, now_ms=now_ms, interval_s=machine.interval_s)
+    state = presence(
+        seen_ms=seen_ms,
+        now_ms=now_ms,
+        interval_s=machine.interval_s,
+        left_at=machine.left_at,
+    )
     heard = Heard(
         machine,
         f'{{machine="{naming.escaped(machine.machine_id)}"'.encode(),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from asgiref.sync import async_to_sync
 
 from hub.health import report
-from hub.health.dependencies import ARCHIVE, ESSENTIAL, findings
+from hub.health.dependencies import ARCHIVE, ESSENTIAL, MESSAGES, findings
 from hub.health.probe import Finding, State
 from hub.health.report import Judgement
 
@@ -30,7 +30,12 @@ class Trouble:
 
 def trouble() -> Trouble | None:
     """Return the worst that is wrong now; None = all is well. Never raises."""
-    return of_dependencies(async_to_sync(findings)()) or of_lateness(report.judgement())
+    found = async_to_sync(findings)()
+    return (
+        of_dependencies(found)
+        or of_lateness(report.judgement())
+        or of_messages(found.get(MESSAGES))
+    )
 
 
 def of_dependencies(found: Mapping[str, Finding]) -> Trouble | None:
@@ -45,7 +50,7 @@ def of_dependencies(found: Mapping[str, Finding]) -> Trouble | None:
     down = [
         one
         for name, one in found.items()
-        if one.state == State.DOWN and name != ARCHIVE
+        if one.state == State.DOWN and name not in (ARCHIVE, MESSAGES)
     ]
     if not down:
         return _of_archive(found.get(ARCHIVE))
@@ -66,6 +71,12 @@ def _of_archive(archive: Finding | None) -> Trouble | None:
         archive.down_since_ms,
         "hours that have expired stay in the database until it takes them.",
     )
+
+
+def of_messages(messages: Finding | None) -> Trouble | None:
+    if messages is None or messages.state != State.DOWN:
+        return None
+    return Trouble("Messages undelivered", messages.down_since_ms, messages.sentence)
 
 
 def of_lateness(judgement: Judgement) -> Trouble | None:

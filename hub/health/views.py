@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hub.health.dependencies import ESSENTIAL, findings
 from hub.health.probe import Finding, State
+from hub.people.policy import anybody
 
 
-@login_not_required
+@anybody
 @never_cache
 @require_safe
 async def health(request: HttpRequest) -> JsonResponse:
@@ -21,7 +21,7 @@ async def health(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
-@login_not_required
+@anybody
 @never_cache
 @require_safe
 async def ready(request: HttpRequest) -> JsonResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from sysmonstm_proto import metrics_pb2 as pb
 from sysmonstm_proto.limits import DEFAULT_WINDOW
 
 from hub.events.event import MACHINES_CHANGED, Event
-from hub.ingest import hello, rivals
+from hub.ingest import hello, rivals, text
 from hub.ingest.acquaintances import Acquaintance, Acquaintances
 from hub.ingest.announce import Announcer
 from hub.ingest.caller import Caller
@@ -59,14 +60,23 @@ class Greeter:
     ) -> pb.StreamAck:
         """Make the stream its machine's own; return what to answer.
 
-        Raises BadHello, and DatabaseDown when only the database knows the machine.
+        Raises BadHello, NotIts, and DatabaseDown when only the database knows the
+        machine.
         """
         now_ms = _now_ms()
         arrival = hello.arrival(said, caller.machine(said.machine_id), now_ms=now_ms)
+        if said.machine_id != arrival.machine_id:
+            # What it calls itself does not matter; that it claims another's name may.
+            log.warning(
+                "hello.named_another",
+                machine=arrival.machine_id,
+                named=text.plain(said.machine_id),
+                peer=stream.peer,
+            )
         skew_ms = said.clock_unix_ms - now_ms if said.clock_unix_ms else 0
         stream.clock_skew_ms = max(-MAX_SKEW_MS, min(skew_ms, MAX_SKEW_MS))
         try:
-            cursor = await self._ask(stream, arrival, said.spool_epoch)
+            cursor = await self._ask(stream, arrival, said.spool_epoch, caller)
         except DatabaseDown:
             known = self._known.find(arrival.machine_id, said.spool_epoch)
             if known is None:
@@ -90,17 +100,20 @@ class Greeter:
         known = Acquaintance(source.machine, source.epoch, stream.acks.committed)
         self._known.note(machine_id, known)
 
-    async def _ask(self, stream: Stream, arrival: Arrival, epoch: bytes) -> int:
+    async def _ask(
+        self, stream: Stream, arrival: Arrival, epoch: bytes, caller: Caller
+    ) -> int:
         """Welcome by the database; return the cursor."""
         if self._is_away():
             raise DatabaseDown("the database does not answer")
-        machine, is_new = await self._lookups.call(registry.arrive, arrival)
+        arrive = partial(registry.arrive, credential=caller.credential, epoch=epoch)
+        machine, is_new = await self._lookups.call(arrive, arrival)
         await self._take(stream, arrival, Acquaintance(machine.pk, epoch, 0))
         # What the stream before has queued is committed first.
         cursor = await self._lookups.call(raw.cursor, machine.pk, epoch)
         self._known.note(arrival.machine_id, Acquaintance(machine.pk, epoch, cursor))
         if is_new:
-            self._spawn(self._announcer.publish(_arrived(machine)))
+            self._spawn(self._announcer.publish(changed(machine)))
         return cursor
 
     async def _take(
@@ -119,7 +132,8 @@ class Greeter:
         task.add_done_callback(self._tasks.discard)
 
 
-def _arrived(machine: Machine) -> Event:
+def changed(machine: Machine) -> Event:
+    """Say that a machine has come, or that its agent has left."""
     payload = {"pk": machine.pk, "machine_id": machine.machine_id}
     return Event(MACHINES_CHANGED, orjson.dumps(payload))
 

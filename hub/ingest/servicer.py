@@ -21,16 +21,20 @@ from hub.ingest.announce import Announcer
 from hub.ingest.bookkeeper import Bookkeeper
 from hub.ingest.caller import CALLER, Caller
 from hub.ingest.decode import BadLayout, Known, Source
+from hub.ingest.farewells import Farewells
 from hub.ingest.greeter import Greeter
 from hub.ingest.hello import BadHello
+from hub.ingest.instants import Instants
 from hub.ingest.isolate import HUB_FAULTS
 from hub.ingest.lookups import Lookups
 from hub.ingest.processes import Sightings
+from hub.ingest.rations import Exhausted, Ration, Rations
 from hub.ingest.stream import Context, Stream
 from hub.ingest.streams import Leaving, Streams, TooMany
 from hub.ingest.writer import Chunk, Writer
 from hub.log import get_logger
 from hub.machines import registry
+from hub.machines.registry import NotIts
 from hub.storage import layouts
 from hub.storage.raw import Incoming
 
@@ -67,10 +71,15 @@ class MetricsServicer(MetricsServiceServicer):
         self._greeter = Greeter(
             streams, announcer, self._lookups, is_away=lambda: writer.away
         )
+        self._rations = Rations()
+        self._instants = Instants(announcer)
+        self._farewells = Farewells(announcer, self._lookups)
         # The loop keeps only weak references to tasks.
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
+        self._instants.close()
+        self._farewells.close()
         await self._lookups.close()
         for task in self._tasks:
             task.cancel()
@@ -90,12 +99,17 @@ class MetricsServicer(MetricsServiceServicer):
         except (BadStream, BadHello, BadLayout) as bad:
             log.warning("stream.refused", machine=stream.machine, error=str(bad))
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(bad))
+        except NotIts as refused:
+            log.warning("stream.not_its", peer=stream.peer, error=str(refused))
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(refused))
         except DecodeError:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, "That is not a MetricsRequest."
             )
         except TooMany as refused:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(refused))
+        except Exhausted as refused:
+            await _wait(context, refused, stream)
         except Leaving as refused:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(refused))
         except HUB_FAULTS as fault:
@@ -128,8 +142,10 @@ class MetricsServicer(MetricsServiceServicer):
                 await stream.acks.settled(last)
         finally:
             acker.cancel()
-            self._greeter.part(stream, first.machine_id)
-            log.info("stream.closed", machine=first.machine_id, peer=stream.peer)
+            # What it calls itself may be another's name.
+            machine_id = caller.machine(first.machine_id)
+            self._greeter.part(stream, machine_id)
+            log.info("stream.closed", machine=machine_id, peer=stream.peer)
 
     async def _first(self, stream: Stream, context: Context) -> pb.Hello | None:
         """Return the Hello; None: the agent left before it said anything."""
@@ -158,16 +174,14 @@ class MetricsServicer(MetricsServiceServicer):
         The hot path: one await for a message that finds room.
         """
         known: dict[int, Known] = {}
-        read, writer, acks, source = (
-            context.read,
-            self._writer,
-            stream.acks,
-            stream.source,
-        )
+        read, writer = context.read, self._writer
+        acks, source = stream.acks, stream.source
+        ration = self._rations.of(source.machine)
         last = queued = 0
         while isinstance(request := await read(), pb.MetricsRequest):
             kind = request.WhichOneof("body")
             if kind == "samples":
+                ration.samples(request, len(request.samples.samples))
                 taken, refused, last = decode.samples(
                     request.samples.samples, source, known, last=last, now_ms=_now_ms()
                 )
@@ -188,16 +202,21 @@ class MetricsServicer(MetricsServiceServicer):
                     writer.offer(Chunk(acks, source, taken, last, passed))
                     queued = last
             elif kind == "live":
+                ration.samples(request, 1)
                 writer.show(_live(request.live, source, known))
+            elif kind == "instant":
+                self._instants.offer(stream, request.instant, known, _now_ms())
             elif kind == "account":
                 reached = max(last, welcome.welcome.committed_sequence)
                 self._books.report(stream, request.account, reached=reached)
             elif kind == "processes":
                 self._sightings.offer(stream, request.processes, _now_ms())
             elif kind == "layout":
-                known[request.layout.id] = await self._learn(request.layout)
+                known[request.layout.id] = await self._learn(request.layout, ration)
                 if len(known) > MAX_LAYOUTS:
                     del known[next(iter(known))]
+            elif kind == "goodbye":
+                self._farewells.hear(stream, request.goodbye)
             elif kind == "hello":
                 raise BadStream("Hello is said once.")
         if self._streams.leaving:
@@ -205,10 +224,11 @@ class MetricsServicer(MetricsServiceServicer):
             await stream.over.wait()
         return queued
 
-    async def _learn(self, message: pb.Layout) -> Known:
+    async def _learn(self, message: pb.Layout, ration: Ration) -> Known:
         series = decode.layout(message)
         info = layouts.at_hand(series)
         if info is None:
+            ration.layout()
             info = await self._lookups.call(layouts.learn, series)
         return Known(info.id, 4 * len(series))
 
@@ -277,6 +297,13 @@ def _live(
 async def _unauthenticated(context: Any) -> NoReturn:
     """No interceptor has let this call in: the door stays shut."""
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, "Who is calling?")
+    raise AssertionError("abort raises")
+
+
+async def _wait(context: Any, refused: Exhausted, stream: Stream) -> NoReturn:
+    log.warning("stream.exhausted", machine=stream.machine, error=str(refused))
+    after = (("retry-after", str(refused.retry_after_s)),)
+    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(refused), after)
     raise AssertionError("abort raises")
 
 

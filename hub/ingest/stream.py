@@ -21,6 +21,9 @@ END_S = 0.5
 # is for one that does not keep to it.
 SNAPSHOTS = 8
 SNAPSHOT_EVERY_S = 5.0
+# Live mode asks for one a second.
+INSTANTS = 4
+INSTANT_EVERY_S = 0.5
 
 NOBODY = Source(0, b"")
 
@@ -43,6 +46,9 @@ class Stream:
         self.source = NOBODY
         self.clock_skew_ms = 0
         self.snapshots = Allowance(SNAPSHOTS, SNAPSHOT_EVERY_S)
+        self.instants = Allowance(INSTANTS, INSTANT_EVERY_S)
+        # Its agent has said goodbye.
+        self.leaves = False
         # Tells it from other streams of its machine, in any process.
         self.mark = secrets.token_hex(8)
         self.opened_s = time.monotonic()

@@ -18,7 +18,6 @@ from django.http import HttpRequest
 from hub.alerts.history import visible
 from hub.alerts.models import Alert, Rule
 from hub.alerts.muting import Muting
-from hub.machines.registry import visible_to
 
 WORST = ("critical", "warning")
 # Which number of a row an alert is about.
@@ -122,7 +121,7 @@ def of(request: HttpRequest) -> Alarms:
 
 
 def read(user: AbstractBaseUser | AnonymousUser) -> Alarms:
-    open_ = visible(visible_to(user)).filter(state=Alert.Status.FIRING)
+    open_ = visible(user).filter(state=Alert.Status.FIRING)
     found = list(open_.order_by("-opened_at", "-pk"))
     muting = Muting() if found else None
     alarms = [

@@ -7,18 +7,17 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from hub.alerts import answers, history
+from hub.alerts import answers, chapters, history
 from hub.alerts.culprit import lines
 from hub.alerts.models import Alert
 from hub.alerts.text import fill
 from hub.alerts.told import ledger, untold
-from hub.machines.registry import visible_to
+from hub.people.policy import operator, viewer
 from hub.people.roles import may_operate
 from hub.web.alert_chart import chart
 from hub.web.stories import Story, stories
@@ -35,6 +34,7 @@ Action = Callable[[HttpRequest, Alert], None]
 
 
 @never_cache
+@viewer
 @require_safe
 def show(request: HttpRequest, pk: int) -> HttpResponse:
     alert = _find(request, pk)
@@ -46,6 +46,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "runbook": _web(str(alert.snapshot.get("runbook_url", ""))),
         "notices": ledger(alert),
         "untold": untold(alert),
+        "chapters": chapters.of(alert),
         "processes": lines(alert),
         **_context(request, story),
     }
@@ -58,8 +59,6 @@ def _answering(action: Action) -> Callable[[HttpRequest, int], HttpResponse]:
     @wraps(action)
     def view(request: HttpRequest, pk: int) -> HttpResponse:
         alert = _find(request, pk)
-        if not may_operate(request.user):
-            raise PermissionDenied
         # An alert that has ended meanwhile is shown as that; there is nothing to do.
         if alert.is_open:
             action(request, alert)
@@ -71,7 +70,7 @@ def _answering(action: Action) -> Callable[[HttpRequest, int], HttpResponse]:
         context["with_machine"] = request.GET.get("machine") != "no"
         return render(request, "web/alert_row.html", context)
 
-    return never_cache(require_POST(view))
+    return never_cache(operator(require_POST(view)))
 
 
 @_answering
@@ -82,7 +81,7 @@ def acknowledge(request: HttpRequest, alert: Alert) -> None:
 
 @_answering
 def take_back(request: HttpRequest, alert: Alert) -> None:
-    answers.take_back(alert)
+    answers.take_back(alert, by=_user(request))
 
 
 @_answering
@@ -93,17 +92,17 @@ def silence(request: HttpRequest, alert: Alert) -> None:
 
 @_answering
 def lift(request: HttpRequest, alert: Alert) -> None:
-    answers.lift(alert)
+    answers.lift(alert, by=_user(request))
 
 
 def _user(request: HttpRequest) -> Any:
-    # `may_operate` has let nobody pass who is not signed in.
+    # The policy has let nobody pass who is not signed in.
     return request.user
 
 
 def _find(request: HttpRequest, pk: int) -> Alert:
     # The samples are for the chart; a list does without them.
-    alerts = history.visible(visible_to(request.user)).defer(None)
+    alerts = history.visible(request.user).defer(None)
     alerts = alerts.select_related("machine", "acknowledged_by", "culprit")
     found = alerts.filter(pk=pk).first() if pk < 2**63 else None
     if found is None:

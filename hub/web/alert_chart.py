@@ -28,7 +28,9 @@ class Level:
 @dataclass(frozen=True, slots=True)
 class Picture:
     path: str
+    # From its opening to its end, or as far as there are samples.
     opened_x: float
+    open_width: float
     levels: Sequence[Level]
     first_ms: int
     last_ms: int
@@ -63,9 +65,12 @@ def chart(alert: Alert) -> Picture | None:
         share = (value - low) / (high - low)
         return round(HEIGHT - EDGE - share * (HEIGHT - 2 * EDGE), 1)
 
+    opened_x = x(alert.opened_at.timestamp() * 1000)
+    ended = alert.resolved_at
     return Picture(
         path="".join(_path(points, x, y)),
-        opened_x=x(alert.opened_at.timestamp() * 1000),
+        opened_x=opened_x,
+        open_width=(x(ended.timestamp() * 1000) if ended else WIDTH) - opened_x,
         levels=[
             Level(
                 level,

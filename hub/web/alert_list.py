@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from hub.alerts import history
 from hub.alerts.history import BadKey, Filter
 from hub.alerts.models import Alert, Rule
-from hub.machines.registry import visible_to
+from hub.people.policy import viewer
 from hub.people.roles import may_operate
 from hub.web import alarms
 from hub.web.alert import CHOICES
@@ -26,6 +26,7 @@ OPEN_AT_ONCE = 200
 
 
 @never_cache
+@viewer
 @require_safe
 def alerts(request: HttpRequest) -> HttpResponse:
     """Show the list; a part of it for a page that has the rest."""
@@ -36,6 +37,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
+@viewer
 @require_safe
 def open_now(request: HttpRequest) -> JsonResponse:
     """Return what every page shows of open alerts, for a page that heard of news."""
@@ -60,7 +62,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "severities": SEVERITIES,
         "rules": rules,
         "has_rules": any(rule["enabled"] for rule in rules),
-        "has_history": bool(found.alerts) or Alert.objects.exists(),
+        "has_history": bool(found.alerts) or history.visible(request.user).exists(),
         "stories": stories(found.alerts),
         "more": found.after and _address(kept | {"after": found.after}),
         "is_filtered": is_filtered,
@@ -83,12 +85,11 @@ def _page(request: HttpRequest, show: str, asked: dict[str, str]) -> history.Pag
         rule=int(asked["rule"]) if _is_key(asked["rule"]) else None,
         text=asked["q"],
     )
-    machines = visible_to(request.user)
     size = OPEN_AT_ONCE if show == "open" else history.PAGE
     try:
-        return history.page(machines, wanted, after=asked["after"], size=size)
+        return history.page(request.user, wanted, after=asked["after"], size=size)
     except BadKey:
-        return history.page(machines, wanted, size=size)
+        return history.page(request.user, wanted, size=size)
 
 
 def _is_key(text: str) -> bool:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hub.health.trouble import trouble
+from hub.people.policy import anybody
 
 
-@login_not_required
+@anybody
 @never_cache
 @require_safe
 def bar(request: HttpRequest) -> HttpResponse:

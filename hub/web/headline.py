@@ -31,6 +31,8 @@ def headline(rows: Iterable[Row]) -> list[Part]:
         parts.append(Part("late", f"{states['stale']:,} stale"))
     if states["never"]:
         parts.append(Part("late", f"{states['never']:,} waiting for a first sample"))
+    if states["stopped"]:
+        parts.append(Part("late", f"{states['stopped']:,} stopped"))
     if len(parts) == 1:
         parts.append(Part("well", "all well"))
     return parts

@@ -6,19 +6,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from hub.alerts import postbox
+from hub.alerts.delivery import revive
 from hub.health import report
 from hub.health.exposition import Process
 from hub.health.figures import Figures
 from hub.health.probe import Finding, State
 from hub.health.report import Judgement, Report, Stage
 from hub.health.stages import COMMIT, DEADLINE_S, EVENT, FRAME, Late
+from hub.people import audit
+from hub.people.policy import anybody, operator, viewer
+from hub.people.roles import may_operate
+from hub.storage.database import DatabaseDown, guard
 from hub.web.templatetags.units import (
     NOTHING,
     bytes_parts,
@@ -36,11 +41,14 @@ DEPENDENCIES = {
     "database": "Database",
     "hot": "Newest values",
     "bus": "Events",
+    "messages": "Messages",
+    "archive": "Archive",
 }
 ROLES = {
     "up": "Hub",
     "web": "Web",
     "grpcserve": "Ear for agents",
+    "alertserve": "Rules",
     "worker": "Worker",
     "probe": "Prober",
 }
@@ -81,29 +89,41 @@ class Card(NamedTuple):
 
 
 @never_cache
+@viewer
 @require_safe
 def hub(request: HttpRequest) -> HttpResponse:
-    return render(request, "web/hub.html", {"here": "hub", **_now()})
+    return render(request, "web/hub.html", {"here": "hub", **_now(request)})
 
 
-@login_not_required
 @never_cache
+@operator
+@require_POST
+def try_again(request: HttpRequest) -> HttpResponse:
+    """Give messages that were given up another day."""
+    count = revive(postbox.dead())
+    audit.of(request, "messages.tried_again", count=count)
+    return render(request, "web/hub_now.html", _now(request))
+
+
+@never_cache
+@anybody
 @require_safe
 def now(request: HttpRequest) -> HttpResponse:
     """Return what changes on that page."""
     if not request.user.is_authenticated:
         return _reload()
-    return render(request, "web/hub_now.html", _now())
+    return render(request, "web/hub_now.html", _now(request))
 
 
 def _reload() -> HttpResponse:
     return HttpResponse(status=204, headers={"HX-Refresh": "true"})
 
 
-def _now() -> dict[str, Any]:
+def _now(request: HttpRequest) -> dict[str, Any]:
     found: Report = report.report(timezone.now())
     return {
         **_said(found.judgement),
+        "dead": _dead() if may_operate(request.user) else 0,
         "lines": [
             line(stage, is_tested=found.judgement.status is not None)
             for stage in found.stages
@@ -115,6 +135,14 @@ def _now() -> dict[str, Any]:
             for name, finding in found.dependencies.items()
         ],
     }
+
+
+def _dead() -> int:
+    try:
+        with guard():
+            return postbox.dead().count()
+    except DatabaseDown:
+        return 0
 
 
 def _said(judgement: Judgement) -> dict[str, Any]:
@@ -193,6 +221,8 @@ def cards(process: Process) -> Iterator[Card]:
     yield Card(role, process.place, _itself(figures))
     if "sysmonstm_streams" in figures:
         yield Card(f"{role}: taking in", process.place, _taking_in(figures))
+    if "sysmonstm_alerts_judged_samples_total" in figures:
+        yield Card(f"{role}: watching rules", process.place, _watching(figures))
     if "sysmonstm_sockets" in figures:
         yield Card(f"{role}: showing", process.place, _showing(figures))
 
@@ -226,6 +256,16 @@ def _showing(figures: Figures) -> Pairs:
         ("Browsers connected", _count(figures, "sysmonstm_sockets")),
         ("Frames sent", _count(figures, "sysmonstm_frames_total")),
         ("Events heard after", _both(figures, "sysmonstm_event_lag_seconds")),
+    ]
+
+
+def _watching(figures: Figures) -> Pairs:
+    return [
+        ("Alerts open", _count(figures, "sysmonstm_alerts_open")),
+        ("Samples judged", _count(figures, "sysmonstm_alerts_judged_samples_total")),
+        ("Waiting to be judged", _count(figures, "sysmonstm_alerts_waiting_samples")),
+        ("Missed", _count(figures, "sysmonstm_alerts_lost_samples_total")),
+        ("Judged after", _both(figures, "sysmonstm_alerts_lag_seconds")),
     ]
 
 

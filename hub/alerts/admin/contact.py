@@ -148,6 +148,15 @@ class ContactAdmin(_Base):
         ("For administrators", {"fields": ("may_reach_private",)}),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Contact | None = None) -> Any:
+        found = super().get_fieldsets(request, obj)
+        if obj is not None:
+            return found
+        # A new one has no address yet that could be shown.
+        (title, first), *others = found
+        fields = [name for name in first["fields"] if name != "masked"]
+        return [(title, {**first, "fields": fields}), *others]
+
     def get_form(
         self,
         request: HttpRequest,

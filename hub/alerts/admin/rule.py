@@ -29,7 +29,7 @@ class RuleAdmin(_Base):
     form = RuleForm
     change_form_template = "admin/alerts/rule/form.html"
     change_list_template = "admin/alerts/rule/list.html"
-    list_display = ("name", "enabled", "kind", "metric", "thresholds", "lasting")
+    list_display = ("name", "enabled", "sort", "metric", "thresholds", "lasting")
     list_filter = ("enabled", "kind", "scope")
     search_fields = ("name", "metric")
     autocomplete_fields = ("tags", "machines")
@@ -53,6 +53,11 @@ class RuleAdmin(_Base):
         ("Until", {"fields": ("clear", "clear_for_s", "no_data")}),
         ("What to do", {"fields": ("note", "runbook_url")}),
     )
+
+    @admin.display(description="kind", ordering="kind")
+    def sort(self, rule: Rule) -> str:
+        # In a word: the sentences of the form would fill the list.
+        return rule.kind
 
     @admin.display(description="thresholds")
     def thresholds(self, rule: Rule) -> str:

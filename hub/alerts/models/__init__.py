@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.alerts.models.alert import Alert, RuleState
+from hub.alerts.models.chapter import Chapter
 from hub.alerts.models.contact import Contact
 from hub.alerts.models.culprit import Culprit
 from hub.alerts.models.delivery import Attempt, Delivery, Notice
@@ -17,6 +18,7 @@ __all__ = [
     "Alert",
     "Attempt",
     "Blindness",
+    "Chapter",
     "Contact",
     "Culprit",
     "Delivery",

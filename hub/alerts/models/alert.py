@@ -53,8 +53,10 @@ class Alert(models.Model):
     peak_value = models.FloatField(null=True, blank=True)
     peak_at = models.DateTimeField(null=True, blank=True)
     last_value = models.FloatField(null=True, blank=True)
-    # [[Unix ms, value or null], …] before the opening, and after it while it is short.
+    # [[Unix ms, value or null], …] by the machine's clock: what led to the opening,
+    # and some minutes later what followed (`hub.alerts.aftermath`).
     samples = models.JSONField(default=list, blank=True)
+    samples_are_whole = models.BooleanField(default=False)
 
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.ForeignKey(
@@ -79,6 +81,11 @@ class Alert(models.Model):
         indexes = (
             models.Index(fields=("state", "-opened_at"), name="alert_by_state"),
             models.Index(fields=("machine", "-opened_at"), name="alert_by_machine"),
+            models.Index(
+                fields=("opened_at",),
+                condition=models.Q(samples_are_whole=False),
+                name="alert_to_complete",
+            ),
         )
 
     def __str__(self) -> str:

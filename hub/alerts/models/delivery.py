@@ -52,6 +52,11 @@ class Delivery(models.Model):
                 condition=models.Q(state__in=("waiting", "sending")),
                 name="delivery_open",
             ),
+            models.Index(
+                fields=("created_at",),
+                condition=models.Q(state="dead"),
+                name="delivery_dead",
+            ),
         )
 
     def __str__(self) -> str:
@@ -135,6 +140,7 @@ class Attempt(models.Model):
                 fields=("delivery", "number"), name="attempt_numbered"
             ),
         )
+        indexes = (models.Index(fields=("started_at",), name="attempt_started"),)
 
     def __str__(self) -> str:
         return f"{self.delivery_id}/{self.number}: {self.result}"

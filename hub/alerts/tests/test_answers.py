@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from hub.alerts import answers
-from hub.alerts.models import Alert, Happening, Rule, Silence
+from hub.alerts.models import Alert, Chapter, Happening, Rule, Silence
 from hub.alerts.muting import Muting
 from hub.events.bus import get_bus
 from hub.events.event import ALERTS_CHANGED, Event
@@ -64,7 +64,7 @@ def test_an_acknowledgement_can_be_taken_back_and_made_again(
     alert: Alert, ada: User
 ) -> None:
     answers.acknowledge(alert, by=ada, note="mine")
-    answers.take_back(alert)
+    answers.take_back(alert, by=ada)
 
     assert (alert.acknowledged_at, alert.acknowledged_note) == (None, "")
     assert told(alert) == []
@@ -132,8 +132,30 @@ def test_lifting_ends_what_was_made_here_and_nothing_else(
     answers.silence(alert, by=ada, length=timedelta(hours=8))
     answers.silence(alert, by=ada, length=None)
 
-    assert answers.lift(alert) == 2
+    assert answers.lift(alert, by=ada) == 2
 
     broad.refresh_from_db()
     assert broad.until == until
     assert "moving house" in (Muting().why(alert) or "")
+
+
+def test_the_story_says_who_did_what(alert: Alert, ada: User) -> None:
+    bob = User.objects.create_user("bob")
+    answers.acknowledge(alert, by=ada)
+    answers.acknowledge(alert, by=bob)
+    answers.acknowledge(alert, by=bob, note="disk ordered")
+    answers.take_back(alert, by=bob)
+    answers.take_back(alert, by=bob)
+    answers.silence(alert, by=ada, length=None)
+    answers.lift(alert, by=bob)
+    answers.lift(alert, by=bob)
+    ada.delete()
+
+    told = list(Chapter.objects.values_list("what", "by_name", "said"))
+    assert told == [
+        ("acknowledged", "ada", ""),
+        ("noted", "bob", "disk ordered"),
+        ("taken_back", "bob", ""),
+        ("silenced", "ada", "until it is resolved"),
+        ("lifted", "bob", ""),
+    ]

@@ -265,6 +265,14 @@ def test_what_the_mail_server_answers_is_said() -> None:
     assert outcome.said == f"127.0.0.1:{box.port} refused: 552 mailbox full"
 
 
+def test_what_the_mail_server_answers_names_no_address() -> None:
+    with smtp_receiver() as box:
+        box.reply = "550 <Ops@example.org>: no such user"
+        outcome = carry(parcel("email", "Ops <ops@example.org>", smtp_url=box.url))
+
+    assert outcome.said.endswith("550 <the address>: no such user")
+
+
 def test_without_a_mail_server_it_says_what_to_set() -> None:
     outcome = carry(parcel("email", "ops@example.org"))
 

@@ -68,6 +68,18 @@ def test_a_planned_stop_is_not_down(world: World, fleet: list[Machine]) -> None:
     assert open_alerts() == []
 
 
+def test_a_planned_stop_is_remembered_by_the_next_process(
+    world: World, fleet: list[Machine]
+) -> None:
+    tick_for(world, 60, *fleet)
+    Machine.objects.filter(pk=fleet[0].pk).update(left_at=moment(world.now_ms))
+    world.restart()
+
+    tick_for(world, 300, *fleet[1:])
+
+    assert open_alerts() == []
+
+
 def test_who_stopped_as_planned_and_came_back_can_be_down_again(
     world: World, fleet: list[Machine]
 ) -> None:

@@ -36,6 +36,10 @@ def test_an_incident_is_one_alert_from_its_opening_to_its_end(world: World) -> N
     assert alert.peak_at == alert.opened_at + timedelta(seconds=5)
     assert alert.last_value == pytest.approx(0.2)
     assert world.told == [("CPU is busy", OPENED), ("CPU is busy", RESOLVED)]
+    assert list(alert.chapters.values_list("what", "at")) == [
+        ("opened", alert.opened_at),
+        ("resolved", alert.resolved_at),
+    ]
 
 
 def test_an_alert_keeps_the_values_that_led_to_it(world: World) -> None:

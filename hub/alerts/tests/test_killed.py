@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from hub.alerts.tests.receivers import Receiver, http_receiver
-from hub.testing import hubs
+from hub.testing import hubs, prepared
 from hub.testing.hubs import Production
 from hub.testing.processes import Process, running
+from hub.testing.unruly import unruly_redis
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 INCIDENTS = 8
+BUSY_MACHINES = 6
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -44,14 +49,64 @@ for n in range(int(first), int(first) + int(count)):
     office.open(f"m{n}", rule=rule.name)
 """
 
-STATES = """
-import json
-from hub.alerts.models import Attempt, Delivery
-print(json.dumps({
-    "deliveries": list(Delivery.objects.values_list("state", flat=True)),
-    "attempts": list(Attempt.objects.values_list("result", flat=True)),
-}))
+# Machines that one after the other have too much to do, for real: samples are stored
+# and told. Whether Redis is there or not, they go on.
+BUSY = """
+import asyncio, sys, time
+from contextlib import suppress
+from hub.alerts.tests.office import Route, contact, route
+from hub.alerts.models import Rule
+from hub.alerts.tests.scenes import CPU, series, vector
+from hub.events.bus import get_bus
+from hub.events.event import METRICS_RAW, BusDown, Event
+from hub.machines.models import Machine
+from hub.storage import layouts, raw
+from hub.storage.hot import HotDown, get_hot
+from hub.storage.sample import StoredSample, pack
+url, count = sys.argv[-1].split(" ")
+machines = []
+for n in range(int(count)):
+    machine = Machine.objects.create(machine_id=f"busy-{n}", interval_s=1)
+    machines.append(machine)
+    rule = Rule.objects.create(
+        name=f"busy {n}", metric=CPU, warning=0.8, scope="machines", clear_for_s=0
+    )
+    rule.machines.add(machine)
+    to = contact(f"b{n}", may_reach_private=True)
+    to.reach(f"{url}/busy/{n}")
+    to.save()
+    route(f"b{n}", to, group_wait_s=0).rules.add(rule)
+layout = layouts.learn([series(CPU)]).id
+def tick(second):
+    now_ms = time.time_ns() // 1_000_000
+    batch = [
+        StoredSample(
+            machine.pk, layout, second + 1, now_ms, now_ms,
+            vector(0.95 if second > 5 * n else 0.1),
+        )
+        for n, machine in enumerate(machines)
+    ]
+    raw.write([raw.Incoming(sample, b"e" * 16) for sample in batch])
+    with suppress(HotDown):
+        get_hot().put(batch)
+    return pack(batch)
+async def main():
+    print("ticking", flush=True)
+    for second in range(180):
+        payload = await asyncio.to_thread(tick, second)
+        with suppress(BusDown):
+            await get_bus().publish(Event(METRICS_RAW, payload))
+        await asyncio.sleep(1)
+asyncio.run(main())
 """
+
+# What tells of each table; asked of the database itself, as often as one likes.
+TOLD = {
+    "alerts_delivery": "state",
+    "alerts_attempt": "result",
+    "alerts_alert": "machine_title",
+}
+States = dict[str, list[str]]
 
 
 def shell(hub: Production, program: str, *argument: str) -> str:
@@ -60,16 +115,18 @@ def shell(hub: Production, program: str, *argument: str) -> str:
     return hub.finish("worker", "python", "-c", start, *argument)
 
 
-def states(hub: Production) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = json.loads(shell(hub, STATES).splitlines()[-1])
-    return found
+def states(ask: Callable[[str], Iterable[tuple[Any, ...]]]) -> States:
+    return {
+        table: [str(row[0]) for row in ask(f"SELECT {column} FROM {table} ORDER BY id")]
+        for table, column in TOLD.items()
+    }
 
 
-def wait_for(hub: Production, count: int, within_s: float) -> dict[str, list[str]]:
+def wait_for(look: Callable[[], States], count: int, within_s: float) -> States:
     ends = time.monotonic() + within_s
-    while (found := states(hub))["deliveries"] != ["sent"] * count:
-        assert time.monotonic() < ends, found
-        time.sleep(1)
+    while (found := look())["alerts_delivery"] != ["sent"] * count:
+        assert time.monotonic() < ends, json.dumps(found)
+        time.sleep(0.2)
     return found
 
 
@@ -95,15 +152,15 @@ def embedded(program: str, *argument: str) -> tuple[str, ...]:
 def test_a_sender_killed_beside_sqlite(tmp_path: Path) -> None:
     env = hubs.environment(DATA_DIR=str(tmp_path))
 
-    def finish(*command: str) -> str:
-        done = subprocess.run(
-            command, env=env, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
-        )
-        return done.stdout
+    prepared.database(tmp_path, env, ROOT)
+
+    def look() -> States:
+        with closing(sqlite3.connect(tmp_path / prepared.NAME, timeout=10)) as store:
+            return states(store.execute)
 
     with http_receiver() as receiver:
-        finish(sys.executable, "manage.py", "migrate", "--verbosity=0")
-        finish(*embedded(SEED, f"{receiver.url} 0 {INCIDENTS}"))
+        seed = embedded(SEED, f"{receiver.url} 0 {INCIDENTS}")
+        subprocess.run(seed, env=env, cwd=ROOT, check=True)
         receiver.wait_s = 3
         loop = embedded(DELIVER)
         with running(*loop, log=tmp_path / "1.log", env=env, cwd=ROOT) as sender:
@@ -111,46 +168,58 @@ def test_a_sender_killed_beside_sqlite(tmp_path: Path) -> None:
             kill(sender)
         receiver.wait_s = 0
         with running(*loop, log=tmp_path / "2.log", env=env, cwd=ROOT):
-            ends = time.monotonic() + 60
-            while (said := found(finish))["deliveries"] != ["sent"] * INCIDENTS:
-                assert time.monotonic() < ends, said
-                time.sleep(1)
+            said = wait_for(look, INCIDENTS, within_s=60)
 
     assert set(heard(receiver)) == {f"/{n}" for n in range(INCIDENTS)}
     assert set(heard(receiver).values()) <= {1, 2}
-    assert "lost" in said["attempts"]
-
-
-def found(finish: Callable[..., str]) -> dict[str, list[str]]:
-    said: dict[str, list[str]] = json.loads(finish(*embedded(STATES)).splitlines()[-1])
-    return said
+    assert "lost" in said["alerts_attempt"]
 
 
 def heard(receiver: Receiver) -> Counter[str]:
     return Counter(one.path for one in receiver.heard)
 
 
-def test_worker_and_beat_killed_while_they_send(tmp_path: Path) -> None:
-    with http_receiver() as receiver, hubs.production(tmp_path) as hub:
+def test_worker_beat_evaluation_and_redis_killed_while_they_tell(
+    tmp_path: Path,
+) -> None:
+    with (
+        http_receiver() as receiver,
+        hubs.production(tmp_path) as hub,
+        unruly_redis(hub.environment("worker")["REDIS_URL"], tmp_path / "redis") as bus,
+        ExitStack() as stack,
+    ):
         hub.finish("migrate")
+        stack.enter_context(hub.run("beat"))
+        doomed = [
+            stack.enter_context(hub.run(name))
+            for name in ("beat", "worker", "alertserve")
+        ]
+        busy = f"{receiver.url} {BUSY_MACHINES}"
+        ticker = stack.enter_context(hub.run("web", *embedded(BUSY, busy)))
+        ticker.wait_for_line("ticking", within_s=60)
         shell(hub, SEED, f"{receiver.url} 0 {INCIDENTS}")
         receiver.wait_s = 3
-        with ExitStack() as stack:
-            stack.enter_context(hub.run("beat"))
-            beat = stack.enter_context(hub.run("beat"))
-            worker = stack.enter_context(hub.run("worker"))
-            # Some messages have arrived, and nobody has written that down.
-            receiver.wait_for(1, within_s=60)
-            kill(worker)
-            kill(beat)
-            stack.enter_context(hub.run("worker"))
-            receiver.wait_s = 0
-            found = wait_for(hub, INCIDENTS, within_s=90)
+        # Some messages have arrived, and nobody has written that down.
+        receiver.wait_for(1, within_s=60)
+        bus.kill()
+        for process in doomed:
+            kill(process)
+        receiver.wait_s = 0
+        for name in ("worker", "alertserve"):
+            stack.enter_context(hub.run(name))
+        bus.start(ready="Ready to accept conn")
+        database = hub.environment("worker")["TIMESCALE_URL"]
+        with psycopg.connect(database, autocommit=True) as store:
+            ask = store.execute
+            found = wait_for(
+                lambda: states(ask), INCIDENTS + BUSY_MACHINES, within_s=120
+            )
 
     counts = heard(receiver)
-    assert set(counts) == {f"/{n}" for n in range(INCIDENTS)}
+    incidents = {f"/{n}" for n in range(INCIDENTS)}
+    assert set(counts) == incidents | {f"/busy/{n}" for n in range(BUSY_MACHINES)}
     assert set(counts.values()) <= {1, 2}
     # Otherwise nobody was killed at the moment that this is about.
-    assert "lost" in found["attempts"]
+    assert "lost" in found["alerts_attempt"]
     keys = {one.headers["X-Sysmonstm-Delivery"] for one in receiver.heard}
-    assert len(keys) == INCIDENTS
+    assert len(keys) == INCIDENTS + BUSY_MACHINES

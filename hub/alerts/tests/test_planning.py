@@ -285,6 +285,9 @@ def test_a_held_warning_that_becomes_critical_goes_out(office: Office) -> None:
     assert parcel.title.startswith("[critical]")
 
 
+SILENCED = "Silenced until 2026-03-01 13:00 UTC by boss: known"
+
+
 def test_a_silence_holds_back_and_tells_what_still_fires_after_it(
     office: Office,
 ) -> None:
@@ -294,7 +297,7 @@ def test_a_silence_holds_back_and_tells_what_still_fires_after_it(
     until = NOON + timedelta(hours=1)
     silence_alert(alert, until=until, reason="known", by=boss, now=NOON)
 
-    assert Muting(NOON).why(alert) == "Silenced until 2026-03-01 13:00 UTC: known"
+    assert Muting(NOON).why(alert) == SILENCED
     assert Muting(NOON).why(other) is None
     assert len(office.until(3000)) == 1
     assert Happening.objects.get(alert=alert).state == Happening.State.MUTED
@@ -302,6 +305,9 @@ def test_a_silence_holds_back_and_tells_what_still_fires_after_it(
 
     assert "db-1" in parcel.title
     assert told(alert) == [("ops", "opened")]
+    # Noted once, however often it was looked at.
+    [chapter] = alert.chapters.all()
+    assert (chapter.what, chapter.said) == ("muted", SILENCED)
 
 
 def test_what_ends_within_its_silence_is_told_to_nobody(office: Office) -> None:

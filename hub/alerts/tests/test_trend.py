@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench import forecasts
 from hub.alerts.trend import Series, seconds_until, slope_of
 
 Floats = NDArray[np.float64]
@@ -101,3 +104,43 @@ def test_one_wild_point_does_not_turn_the_slope() -> None:
     values[30] = 100
 
     assert slope_of(times, values).likely == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        forecasts.burst,
+        forecasts.nightly,
+        forecasts.step,
+        forecasts.reset,
+        forecasts.grown_disk,
+        forecasts.rhythm,
+        forecasts.slow,
+    ],
+)
+def test_no_false_alarm_on_what_only_looks_like_a_fill(
+    shape: Callable[[forecasts.Chance], forecasts.Made],
+) -> None:
+    found = forecasts.score(shape, runs=10)
+
+    assert (found.false_alarms, found.hits) == (0, 0)
+    assert found.quiet > 100
+
+
+@pytest.mark.parametrize(
+    ("shape", "at_least"),
+    [
+        (forecasts.steady, 1.0),
+        (forecasts.failed_rotation, 0.9),
+        (forecasts.leak, 0.6),
+        (forecasts.slow_leak, 0.5),
+    ],
+)
+def test_what_fills_is_foretold(
+    shape: Callable[[forecasts.Chance], forecasts.Made], at_least: float
+) -> None:
+    found = forecasts.score(shape, runs=20)
+
+    assert found.false_alarms == 0
+    assert found.recall is not None
+    assert found.recall >= at_least

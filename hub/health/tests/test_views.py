@@ -57,6 +57,7 @@ def test_strangers_are_told_states_alone() -> None:
             "database": {"state": "ok"},
             "hot": {"state": "ok"},
             "bus": {"state": "ok"},
+            "messages": {"state": "ok"},
         },
     }
 
@@ -104,7 +105,8 @@ def test_what_is_away_is_told_and_the_hub_lives_on(tmp_path: Path) -> None:
 
             database.close()
             wait_until_it_is_asked_again()
-            assert asked(port) == (503, "unready", ["bus", "database", "hot"])
+            away = ["bus", "database", "hot", "messages"]
+            assert asked(port) == (503, "unready", away)
             assert fetched(port, "/health") == (200, {"status": "ok"})
             assert fetched(port, "/api/machines") == (
                 503,

@@ -299,7 +299,7 @@ def test_viewers_may_look_but_not_answer(
     assert "hx-post" not in page(client)
     for action in ("acknowledge", "take-back", "silence", "lift"):
         assert client.post(f"/alerts/{alert.pk}/{action}").status_code == 403
-        assert client.get(f"/alerts/{alert.pk}/{action}").status_code == 405
+        assert client.get(f"/alerts/{alert.pk}/{action}").status_code == 403
     alert.refresh_from_db()
     assert alert.acknowledged_at is None
     assert not Silence.objects.exists()

@@ -11,10 +11,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from hub import metrics
 from hub.alerts.watch import Watch
 from hub.checks import SEVERAL_PROCESSES
 from hub.events.bus import get_bus
+from hub.health.background import measuring
 
 # In the folder for temporary files; `deploy/probe.py` looks at its age.
 ALIVE = "sysmonstm-alertserve"
@@ -31,12 +31,12 @@ class Command(BaseCommand):
 
 
 async def _watch() -> None:
-    metrics.Role.name = "alertserve"
     alive = Path(tempfile.gettempdir(), ALIVE)
-    watching = asyncio.create_task(Watch(get_bus(), alive=alive.touch).run())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, watching.cancel)
-    with suppress(asyncio.CancelledError):
-        await watching
+    async with measuring("alertserve"):
+        watching = asyncio.create_task(Watch(get_bus(), alive=alive.touch).run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, watching.cancel)
+        with suppress(asyncio.CancelledError):
+            await watching
     await get_bus().close()

@@ -1,0 +1,226 @@
+"""Back-tests of what no single value says: forecasts, and machines that are silent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hub.alerts.answer import now_sentence, sentence
+from hub.alerts.backtest import BackTest, back_test
+from hub.alerts.models import Blindness
+from hub.alerts.preview import preview
+from hub.alerts.spec import Kind, Operator
+from hub.alerts.tests.scenes import DISK, disk, spec, vector
+from hub.alerts.tests.world import NOON_MS
+from hub.machines.models import Machine
+from hub.storage import layouts, raw
+from hub.storage.backfill import Stretch, note
+from hub.storage.hot import set_hot
+from hub.storage.hot_memory import MemoryHot
+from hub.storage.models import HubAway
+from hub.storage.sample import StoredSample
+
+NOON = datetime.fromtimestamp(NOON_MS / 1000, UTC)
+HOUR = 12
+DAY = 24 * HOUR
+
+Floats = NDArray[np.float64]
+
+
+@pytest.fixture
+def machine(db: None) -> Machine:
+    set_hot(MemoryHot())
+    return Machine.objects.create(
+        machine_id="web-1", interval_s=300, first_seen=NOON - timedelta(days=30)
+    )
+
+
+def store(machine: Machine, values: Floats, *, every_s: int = 300) -> None:
+    """Store samples of the use of one disk up to noon; NaN = no sample."""
+    layout = layouts.learn([disk("/")])
+    count = len(values)
+    raw.write(
+        [
+            raw.Incoming(
+                StoredSample(
+                    machine.pk,
+                    layout.id,
+                    (at := NOON_MS - (count - number) * every_s * 1000) // 1000,
+                    at,
+                    at,
+                    vector(float(value)),
+                ),
+                b"e" * 16,
+            )
+            for number, value in enumerate(values)
+            if value == value
+        ]
+    )
+
+
+def starts(found: BackTest) -> list[float]:
+    """Return when the rule would have fired, in hours before noon."""
+    [tried] = found.fired
+    return [(NOON_MS - f.start_ms) / 3_600_000 for f in tried.firings]
+
+
+# -- forecasts
+
+FULL = spec(
+    kind=Kind.FORECAST,
+    metric=DISK,
+    operator=Operator.GTE,
+    warning=1.0,
+    for_s=1800,
+    horizon_s=86_400,
+)
+
+
+def test_a_disk_that_filled_would_have_been_foretold(machine: Machine) -> None:
+    # Half full four days ago, and full in half a day: within a day since yesterday.
+    use = np.full(9 * DAY, 0.5)
+    use[-4 * DAY :] = np.linspace(0.5, 0.944, 4 * DAY)
+    store(machine, use)
+
+    found = back_test(FULL, [machine], NOON)
+
+    [first] = starts(found)
+    assert first == pytest.approx(12, abs=4)
+    assert found.fired[0].firings[0].end_ms is None
+
+
+def test_a_nightly_backup_would_not_have_been_foretold(machine: Machine) -> None:
+    use = np.full(10 * DAY, 0.6)
+    for day in range(10):
+        night = slice(day * DAY + 2 * HOUR, day * DAY + 4 * HOUR)
+        use[night] = np.linspace(0.6, 0.9, 2 * HOUR)
+    store(machine, use)
+
+    found = back_test(FULL, [machine], NOON)
+
+    assert found.series == 1
+    assert sentence(found) == "In the last 7 days this rule would not have fired."
+    assert found.lines[0].high.max() == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_past_is_judged_without_what_came_after(machine: Machine) -> None:
+    """A disk that was emptied in time had been foretold all the same."""
+    use = np.full(10 * DAY, 0.4)
+    use[6 * DAY : 9 * DAY] = np.linspace(0.4, 0.95, 3 * DAY)
+    store(machine, use)
+
+    [tried] = back_test(FULL, [machine], NOON).fired
+
+    [firing] = tried.firings
+    assert firing.end_ms is not None
+    emptied_ms = NOON_MS - 24 * 3_600_000
+    assert firing.start_ms < emptied_ms < firing.end_ms
+
+
+def test_every_series_is_tried_by_itself(machine: Machine) -> None:
+    use = np.linspace(0.1, 0.96, 9 * DAY)
+    store(machine, use)
+
+    elsewhere = spec(
+        kind=Kind.FORECAST,
+        metric="system.memory.utilization",
+        operator=Operator.GTE,
+        warning=1.0,
+        horizon_s=86_400,
+    )
+
+    assert back_test(FULL, [machine], NOON).times == 1
+    assert sentence(back_test(elsewhere, [machine], NOON)).startswith("No machine")
+
+
+# -- silence
+
+DOWN = spec(kind=Kind.DOWN, metric="", operator=Operator.GTE, critical=12, warning=None)
+
+
+@pytest.fixture
+def ticking(db: None) -> Machine:
+    set_hot(MemoryHot())
+    began = NOON - timedelta(hours=6, minutes=1)
+    return Machine.objects.create(machine_id="web-1", interval_s=10, first_seen=began)
+
+
+def six_hours(*silent_min: tuple[int, int]) -> Floats:
+    """Return six hours of ticks until noon, without some stretches of minutes."""
+    values = np.full(6 * 360, 0.5)
+    for first, last in silent_min:
+        values[first * 6 : last * 6] = np.nan
+    return values
+
+
+def test_each_silence_that_lasts_would_have_been_told(ticking: Machine) -> None:
+    store(ticking, six_hours((60, 61), (120, 130), (300, 305)), every_s=10)
+
+    found = back_test(DOWN, [ticking], NOON)
+
+    assert starts(found) == pytest.approx([4 - 2 / 60, 1 - 2 / 60], abs=0.02)
+    [tried] = found.lines
+    assert tried.high.max() == pytest.approx(60, abs=1)
+
+
+def test_slower_ticks_of_another_time_are_no_silence(ticking: Machine) -> None:
+    store(ticking, six_hours()[::6], every_s=60)
+
+    found = back_test(DOWN, [ticking], NOON)
+
+    assert found.times == 0
+
+
+def test_what_came_late_was_silence_then(ticking: Machine) -> None:
+    store(ticking, six_hours(), every_s=10)
+    since, until = NOON - timedelta(hours=3), NOON - timedelta(hours=2)
+    note([Stretch(ticking.pk, since, until, until)])
+
+    [start] = starts(back_test(DOWN, [ticking], NOON))
+
+    assert start == pytest.approx(3 - 2 / 60, abs=0.02)
+
+
+@pytest.mark.parametrize("how", [HubAway, Blindness])
+def test_what_the_hub_could_not_hear_is_no_silence(
+    ticking: Machine, how: type[HubAway] | type[Blindness]
+) -> None:
+    store(ticking, six_hours((120, 240)), every_s=10)
+    # It came back a minute after the hub did.
+    how.objects.create(
+        start=NOON - timedelta(hours=4), end=NOON - timedelta(hours=2, minutes=1)
+    )
+
+    found = back_test(DOWN, [ticking], NOON)
+
+    assert found.times == 0
+    assert found.series == 1
+
+
+def test_the_last_planned_stop_is_no_outage(ticking: Machine) -> None:
+    store(ticking, six_hours((300, 360)), every_s=10)
+    assert back_test(DOWN, [ticking], NOON).times == 1
+
+    ticking.left_at = NOON - timedelta(hours=1)
+
+    assert back_test(DOWN, [ticking], NOON).times == 0
+
+
+def test_a_machine_that_never_spoke_was_never_down(ticking: Machine) -> None:
+    assert back_test(DOWN, [ticking], NOON).times == 0
+
+
+def test_the_present_silence_is_shown(ticking: Machine) -> None:
+    store(ticking, six_hours((355, 360)), every_s=10)
+    gone = Machine.objects.create(machine_id="web-2", interval_s=10, left_at=NOON)
+    store(gone, six_hours((355, 360)), every_s=10)
+
+    seen = preview(DOWN, [ticking, gone], NOON_MS)
+
+    assert [(one.machine, round(one.value)) for one in seen.worst] == [(ticking, 31)]
+    assert now_sentence(DOWN, seen).startswith("Now: 1 of 1 machine silent")
+    heard = preview(DOWN, [ticking], NOON_MS - 300_000)
+    assert now_sentence(DOWN, heard) == "Now: every machine is heard."
