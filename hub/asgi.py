@@ -14,6 +14,9 @@ http = get_asgi_application()
 # Only now are the apps loaded that the consumers import.
 from hub.health.background import Measured  # noqa: E402
 from hub.live.routing import websocket_urlpatterns  # noqa: E402
+from hub.web.door import guard  # noqa: E402
+
+guard()
 
 application = Measured(
     ProtocolTypeRouter(

@@ -37,7 +37,12 @@ LEVEL = {name: level for level, row in enumerate(LEVELS) for name in row}
 EDGE_MAY = ("hub.edge", "hub.live.frames", "hub.env", "hub.log")
 
 # What an agent's machine has; the rest of the world stays out of it.
-AGENT_MAY = {"sysmonstm_agent", "sysmonstm_proto", "grpc", "google", "psutil"}
+AGENT_MAY = {"sysmonstm_agent", "sysmonstm_proto", "grpc", "google", "psutil"} | {
+    # For mutual TLS, where it was asked for.
+    "cryptography",
+    # For NVIDIA's GPUs, where it was asked for.
+    "pynvml",
+}
 PROTO_MAY = {"sysmonstm_proto", "grpc", "google"}
 
 # Modules that other programs import without a database: relay, agents' tools.

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.testing.mutants import MUTANTS, ROOT, Mutant, copy_tree, table, try_mutant
+from hub.testing.mutant import Mutant
+from hub.testing.mutants import MUTANTS, ROOT, copy_tree, table, try_mutant
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.invariant)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 
 import pytest
@@ -18,6 +19,14 @@ OURS = {"hub", "sysmonstm_agent", "sysmonstm_proto"}
 def locked(which: str) -> set[str]:
     text = (ROOT / "requirements" / f"{which}.txt").read_text()
     return set(re.findall(r"^([\w.-]+)==", text, re.MULTILINE))
+
+
+def extras_of_the_agent() -> set[str]:
+    """Return what an agent has only where its owner asks for it."""
+    project = tomllib.loads((ROOT / "agent" / "pyproject.toml").read_text())["project"]
+    extras: dict[str, list[str]] = project["optional-dependencies"]
+    wanted = (one for extra in extras.values() for one in extra)
+    return {re.split(r"[<>=~\[]", one)[0] for one in wanted}
 
 
 def plain(name: str) -> str:
@@ -37,7 +46,8 @@ def test_nothing_is_imported_that_is_not_locked(folder: str, lock: str) -> None:
         if not {"tests", "testing"} & set(name.split("."))
     }
 
-    known = locked(lock).union(*map(locked, EXTRAS if lock == "hub" else ()))
+    more = map(locked, EXTRAS) if lock == "hub" else [extras_of_the_agent()]
+    known = locked(lock).union(*more)
 
     missing = {
         top
@@ -58,3 +68,17 @@ def test_the_locks_agree() -> None:
     assert pins("hub").items() <= dev.items()
     assert pins("agent").items() <= dev.items()
     assert pins("archive").items() <= dev.items()
+
+
+@pytest.mark.parametrize("which", ["hub", "agent", "archive", "dev"])
+def test_every_locked_package_has_its_hash(which: str) -> None:
+    """An index that serves another file under the same name changes nothing."""
+    text = (ROOT / "requirements" / f"{which}.txt").read_text()
+    whole = re.sub(r"\\\n\s*", " ", text)
+    lines = [line for line in whole.splitlines() if line[:1] not in ("", " ", "#")]
+
+    packages = [line for line in lines if not line.startswith("--")]
+    assert [line for line in packages if "--hash=sha256:" not in line] == []
+    assert [line for line in packages if "==" not in line] == []
+    assert "--trusted-host" not in text
+    assert packages

@@ -59,7 +59,7 @@ def test_a_newcomer_sees_machines_come_move_and_go(
 ) -> None:
     errors: list[str] = []
     mine_is = {"COLLECTOR_MACHINE_ID": "mine", "COLLECTOR_COLLECTION_INTERVAL": "1"}
-    with hubs.embedded(tmp_path / "var", **mine_is) as hub:
+    with hubs.first_start(tmp_path / "var", **mine_is) as hub:
         page = browser.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
@@ -90,7 +90,7 @@ def test_a_newcomer_sees_machines_come_move_and_go(
 
         # It has ended, and the page says so; the first one is still well.
         expect(second).to_have_attribute(
-            "data-state", re.compile("stale|offline"), timeout=STALE_MS
+            "data-state", re.compile("stale|offline|stopped"), timeout=STALE_MS
         )
         expect(mine).to_have_attribute("data-state", re.compile("online|warning"))
         assert page.evaluate("window.neverReloaded")

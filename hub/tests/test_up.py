@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.cookiejar
 import os
+import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,7 +19,15 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from hub.testing.hubs import END_S, ROOT, Embedded, embedded, environment, event
+from hub.testing.hubs import (
+    END_S,
+    ROOT,
+    Embedded,
+    embedded,
+    environment,
+    event,
+    first_start,
+)
 from hub.testing.processes import running
 
 pytestmark = pytest.mark.process
@@ -28,6 +38,14 @@ UP = (sys.executable, ROOT / "manage.py", "up")
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Embedded]:
     with embedded(tmp_path / "var") as running_hub:
+        yield running_hub
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """One for the tests after which it goes on."""
+    folder = tmp_path_factory.mktemp("lasting") / "var"
+    with embedded(folder, PYTHONWARNINGS="default") as running_hub:
         yield running_hub
 
 
@@ -104,14 +122,35 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     assert sentence.startswith("sysmonstm: DATA_DIR: cannot write to")
 
 
+def test_static_files_are_served_without_a_warning(lasting: Embedded) -> None:
+    address = f"{lasting.web}/static/js/live.js"
+    with urllib.request.urlopen(address, timeout=20) as got:
+        content, kind = got.read(), got.headers["Content-Type"]
+    output = lasting.process.output()
+
+    assert content == (ROOT / "static/js/live.js").read_bytes()
+    assert kind.startswith("text/javascript")
+    assert "Warning" not in output
+
+
 def test_a_second_hub_on_the_same_folder_is_one_sentence(
-    hub: Embedded, tmp_path: Path
+    lasting: Embedded, tmp_path: Path
 ) -> None:
-    sentence = refused(tmp_path, DATA_DIR=str(tmp_path / "var"))
+    sentence = refused(tmp_path, DATA_DIR=str(lasting.process.log.parent))
 
     assert "DATA_DIR: a hub already runs" in sentence
-    assert str(hub.process.pid) in sentence
-    assert hub.process.returncode is None
+    assert str(lasting.process.pid) in sentence
+    assert lasting.process.returncode is None
+
+
+def test_an_agent_that_dies_comes_back(lasting: Embedded) -> None:
+    first = agent_of(lasting)
+
+    os.kill(first, signal.SIGKILL)
+
+    lasting.process.wait_until(
+        lambda: agent_of(lasting) != first, "start another agent", within_s=15
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -152,18 +191,32 @@ def test_no_agent_outlives_a_hub_that_was_killed(hub: Embedded) -> None:
     assert gone(agent)
 
 
-def test_an_agent_that_dies_comes_back(hub: Embedded) -> None:
-    first = agent_of(hub)
+def test_open_to_other_machines_it_speaks_tls_and_still_hears_its_own(
+    tmp_path: Path,
+) -> None:
+    beyond = {"GRPC_HOST": "0.0.0.0", "ALLOW_SQLITE": "true"}
+    with embedded(tmp_path / "var", **beyond) as hub:
+        for machine in (os.uname().nodename, "_canary"):
+            opened = rf'"machine": "{re.escape(machine)}".*"event": "stream.opened"'
+            hub.process.wait_for_line(opened, within_s=30)
+        listening = event(hub.process, "grpc.listening")
+        _, _, port = hub.grpc.rpartition(":")
+        trusted = ssl.create_default_context(
+            cafile=str(tmp_path / "var" / "tls" / "ca.pem")
+        )
+        trusted.set_alpn_protocols(["h2"])
+        with (
+            socket.create_connection(("127.0.0.1", int(port)), 10) as line,
+            trusted.wrap_socket(line, server_hostname="sysmonstm-hub") as spoken,
+        ):
+            protocol = spoken.selected_alpn_protocol()
 
-    os.kill(first, signal.SIGKILL)
-
-    hub.process.wait_until(
-        lambda: agent_of(hub) != first, "start another agent", within_s=15
-    )
+    assert listening["tls"] is True
+    assert protocol == "h2"
 
 
 def test_the_second_start_is_quick_and_has_a_link_of_its_own(tmp_path: Path) -> None:
-    with embedded(tmp_path / "var") as first:
+    with first_start(tmp_path / "var") as first:
         assert "Preparing the database" in first.process.output()
         first.process.stop(within_s=END_S)
     (tmp_path / "var" / "up.log").unlink()
@@ -182,6 +235,8 @@ def test_the_second_start_is_quick_and_has_a_link_of_its_own(tmp_path: Path) -> 
 def test_a_browser_is_told_that_the_hub_leaves(hub: Embedded) -> None:
     cookies = http.cookiejar.CookieJar()
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
+    # As a browser says of a link that was clicked in a terminal.
+    opener.addheaders.append(("Sec-Fetch-Site", "none"))
     opener.open(hub.link, timeout=20).close()
     cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in cookies)
     address = f"{hub.web.replace('http', 'ws')}/ws?view=summary"
@@ -196,17 +251,6 @@ def test_a_browser_is_told_that_the_hub_leaves(hub: Embedded) -> None:
             pass
 
     assert socket.close_code == 1001
-
-
-def test_static_files_are_served_without_a_warning(tmp_path: Path) -> None:
-    with embedded(tmp_path / "var", PYTHONWARNINGS="default") as hub:
-        with urllib.request.urlopen(f"{hub.web}/static/js/live.js", timeout=20) as got:
-            content, kind = got.read(), got.headers["Content-Type"]
-        output = hub.process.output()
-
-    assert content == (ROOT / "static/js/live.js").read_bytes()
-    assert kind.startswith("text/javascript")
-    assert "Warning" not in output
 
 
 def test_it_is_quiet_and_its_output_is_the_link_alone(tmp_path: Path) -> None:

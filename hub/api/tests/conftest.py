@@ -65,7 +65,7 @@ def client(token: str) -> Client:
 @pytest.fixture
 def operator(user: User) -> Client:
     """A program that may operate, of a person who may."""
-    user.groups.add(Group.objects.create(name=OPERATOR))
+    user.groups.add(Group.objects.get_or_create(name=OPERATOR)[0])
     return program(user, Scope.OPERATE)
 
 
