@@ -6,6 +6,8 @@ SUITE := $(BIN)/pytest --forbid-skips
 ONCE := process or browser
 # Several workers, each with a database of its own; a file's tests stay together.
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
+# Tests with processes of their own mostly wait for them.
+WAITING := --numprocesses 4 --dist loadfile
 LOCK := $(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes \
   --no-emit-index-url --custom-compile-command 'make lock'
 
@@ -29,7 +31,7 @@ up: python ## start the hub here, with an agent that watches this machine
 test: services ## run every test, on SQLite and on TimescaleDB + Redis
 	$(SUITE) $(PARALLEL) -m 'not ($(ONCE))'
 	$(SUITE) $(PARALLEL) -m 'not ($(ONCE))' --services production hub
-	$(SUITE) $(PARALLEL) -m '$(ONCE)'
+	$(SUITE) $(WAITING) -m '$(ONCE)'
 
 lint: installed ## check style, types, migrations, settings, generated code
 	$(BIN)/ruff check .
@@ -39,6 +41,7 @@ lint: installed ## check style, types, migrations, settings, generated code
 	DATA_DIR=.services/lint $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 	$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/pytest -q hub/tests/test_imports.py hub/tests/test_wire.py
+	$(BIN)/python requirements/audit.py
 
 format: installed ## put the code into its one form
 	$(BIN)/ruff check --fix .
@@ -53,7 +56,7 @@ lock: installed ## choose newer versions within requirements/*.in
 	$(LOCK) -c requirements/dev.txt requirements/agent.in -o requirements/agent.txt
 	$(LOCK) -c requirements/dev.txt requirements/archive.in -o requirements/archive.txt
 
-services: installed ## fetch PostgreSQL + TimescaleDB, Redis, Chromium for the tests
+services: installed ## fetch PostgreSQL + TimescaleDB, Redis, Chromium, stress-ng for the tests
 	@$(BIN)/python -m hub.testing.install
 
 bench: services ## measure

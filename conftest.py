@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,8 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from hub.testing.services import chromium_path
+
+HASHER = "django.contrib.auth.hashers.Argon2PasswordHasher"
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
@@ -59,12 +62,28 @@ def _connection_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
 
 
+@pytest.fixture(autouse=True)
+def _no_tries_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count tries to sign in or to enrol anew: all tests come from one address."""
+    monkeypatch.setattr("hub.people.throttle.prefix", f"test:{secrets.token_hex(8)}:")
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The same hasher with less work: what makes it strong makes tests slow.
+    for name, cost in {"time_cost": 1, "memory_cost": 64, "parallelism": 1}.items():
+        monkeypatch.setattr(f"{HASHER}.{name}", cost)
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[None]:
     """Drop the test database even when a thread still holds a connection to it."""
+    from hub.testing import flush
+
+    flush.install()
     yield
     from django.db import connection
 

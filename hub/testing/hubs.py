@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from hub.env import Env
-from hub.testing import compose, services
+from hub.testing import compose, prepared, services
 from hub.testing.processes import Process, free_port, running
 
 ROOT = compose.ROOT
@@ -54,7 +54,16 @@ class Embedded:
 
 @contextmanager
 def embedded(folder: Path, **settings: str) -> Iterator[Embedded]:
-    """Run `manage.py up` on free ports with `folder` for its data."""
+    """Run `manage.py up` on free ports; its database is in `folder` and ready."""
+    if not ("TIMESCALE_URL" in settings or (folder / prepared.NAME).exists()):
+        prepared.database(folder, environment(), ROOT)
+    with first_start(folder, **settings) as hub:
+        yield hub
+
+
+@contextmanager
+def first_start(folder: Path, **settings: str) -> Iterator[Embedded]:
+    """Run it in a folder that may be empty: it makes what is missing."""
     folder.mkdir(exist_ok=True)
     env = environment(
         DATA_DIR=str(folder),
@@ -84,6 +93,8 @@ def agent(hub: str, machine_id: str, log: Path, **settings: str) -> Iterator[Pro
         COLLECTOR_AGGREGATOR_URL=hub,
         COLLECTOR_MACHINE_ID=machine_id,
         COLLECTOR_COLLECTION_INTERVAL="1",
+        # Not this machine's own agent's, with its credential.
+        COLLECTOR_STATE_DIR=str(log.parent / "agent-state"),
         COLLECTOR_SPOOL_DIR=str(log.parent / "agent-spool"),
     )
     command = (*BOUND, BIN / "sysmonstm-agent")
@@ -116,6 +127,13 @@ class Production:
         for here, there in self.addresses.items():
             given = {key: text.replace(here, there) for key, text in given.items()}
         return environment(**given)
+
+    def way_in(self, port: int = 0) -> dict[str, str]:
+        """Return what an agent on this machine is told of the hub."""
+        given = self.environment("agent")
+        names = ("COLLECTOR_CA_FILE", "COLLECTOR_TOKEN")
+        url = f"https://127.0.0.1:{port or self.grpc_port}"
+        return {name: given[name] for name in names} | {"COLLECTOR_AGGREGATOR_URL": url}
 
     @contextmanager
     def run(self, name: str, *command: str) -> Iterator[Process]:
@@ -176,6 +194,7 @@ def production(folder: Path) -> Iterator[Production]:
                 "timescaledb:5432": f"127.0.0.1:{database.port}",
                 "redis:6379": urlsplit(redis).netloc,
                 "/var/lib/sysmonstm-agent": str(folder / "spool"),
+                "/var/lib/sysmonstm-hub": str(folder / "data"),
             },
             http_port=http_port,
             grpc_port=grpc_port,

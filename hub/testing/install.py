@@ -1,8 +1,9 @@
 """Put the services that tests need into `.services/`: `python -m hub.testing.install`.
 
-PostgreSQL with TimescaleDB's Apache edition, Redis and a headless Chromium, as root
-or not, without touching the machine. Each is made in a folder of its own name plus
-`.part` and renamed when whole, so an interrupted run leaves nothing half done.
+PostgreSQL with TimescaleDB's Apache edition, Redis, a headless Chromium, stress-ng and,
+where there is none, curl; as root or not, without touching the machine. Each is made
+in a folder of its own name plus `.part` and renamed when whole, so an interrupted run
+leaves nothing half done.
 """
 
 from __future__ import annotations
@@ -171,10 +172,32 @@ def _chromium(tree: Path) -> None:
     launcher.chmod(0o755)
 
 
+def _stress(tree: Path) -> None:
+    _apt().unpack("stress-ng", ["stress-ng"], tree)
+
+
+def _curl(tree: Path) -> None:
+    """What the command to add a machine begins with; every machine of ours has it."""
+    there = shutil.which("curl")
+    if there:
+        (tree / "curl").symlink_to(there)
+        return
+    _apt().unpack("curl", ["curl", "ca-certificates"], tree)
+    path = ":".join(f"$here/{folder.relative_to(tree)}" for folder in libraries(tree))
+    launcher = tree / "curl"
+    launcher.write_text(
+        '#!/bin/sh\nhere=$(dirname "$(readlink -f "$0")")\n'
+        f'LD_LIBRARY_PATH="{path}" exec "$here/usr/bin/curl" "$@"\n'
+    )
+    launcher.chmod(0o755)
+
+
 RECIPES: dict[str, Callable[[Path], None]] = {
     "postgresql": _postgresql,
     "redis": _redis,
     "chromium": _chromium,
+    "stress-ng": _stress,
+    "curl": _curl,
 }
 
 if __name__ == "__main__":

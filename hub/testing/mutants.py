@@ -19,6 +19,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hub.testing.mutant import Mutant
+from hub.testing.mutants_identity import IDENTITY
 from hub.testing.progress import say
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,17 +28,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TEST_S = 180
 # pytest's words for "some tests failed"; anything else is no verdict.
 FAILED = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    invariant: str
-    file: str
-    old: str
-    new: str
-    # What must fail: a file of tests, or one test; run where it has its settings.
-    test: str
-    services: str = "embedded"
 
 
 MUTANTS = (
@@ -143,6 +134,7 @@ MUTANTS = (
         "hub/rpc/tests/test_authenticate.py"
         "::test_an_agent_needs_the_token_or_to_be_local_without_one",
     ),
+    *IDENTITY,
     Mutant(
         "samples belong to the machine of the credential",
         "hub/ingest/caller.py",
@@ -199,6 +191,57 @@ MUTANTS = (
         "        if cursor > known:",
         "        if False:",
         "agent/tests/test_live.py agent/tests/test_stream.py",
+    ),
+    Mutant(
+        "an agent keeps its next secret before it asks for it",
+        "agent/sysmonstm_agent/identity.py",
+        "        credential.store(self._folder, new)\n"
+        "        self._kept = new\n"
+        "        return new.next\n",
+        "        self._kept = new\n        return new.next\n",
+        "agent/tests/test_identity.py",
+    ),
+    Mutant(
+        "an agent speaks no plain text to another machine",
+        "agent/sysmonstm_agent/hub_address.py",
+        "not (plaintext or is_loopback(target))",
+        "False",
+        "agent/tests/test_config.py agent/tests/test_identity.py",
+    ),
+    Mutant(
+        "a machine is enrolled at the hub whose fingerprint was given",
+        "agent/sysmonstm_agent/trust.py",
+        "    if found != normal(fingerprint):",
+        "    if False:",
+        "agent/tests/test_enrol.py",
+    ),
+    Mutant(
+        "a credential is shown to no other hub",
+        "agent/sysmonstm_agent/hub_address.py",
+        "ours=same or pinned",
+        "ours=True",
+        "agent/tests/test_credential.py",
+    ),
+    Mutant(
+        "only an administrator lets machines in",
+        "hub/web/add_machine.py",
+        "from hub.people.policy import administrator",
+        "from hub.people.policy import operator as administrator",
+        "hub/web/tests/test_add_machine.py",
+    ),
+    Mutant(
+        "a new machine installs what the page promised",
+        "hub/web/install/requirements.py",
+        "{wheel.sha256}",
+        '{"0" * 64}',
+        "hub/web/tests/test_install.py",
+    ),
+    Mutant(
+        "the hub hands out wheels and no other file",
+        "hub/web/install/stock.py",
+        " and not path.is_symlink()",
+        "",
+        "hub/web/tests/test_install.py",
     ),
     Mutant(
         "the judge sees what is missing",

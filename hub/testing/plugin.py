@@ -16,6 +16,7 @@ from contextlib import ExitStack
 import pytest
 
 from hub.env import Env
+from hub.testing import prepared
 from hub.testing.services import postgres, redis
 
 TIMESCALE, REDIS = "TEST_TIMESCALE_URL", "TEST_REDIS_URL"
@@ -47,6 +48,10 @@ def pytest_load_initial_conftests(
     os.environ["DATA_DIR"] = stack.enter_context(
         tempfile.TemporaryDirectory(prefix="sysmonstm-test-")
     )
+    # The workers of a parallel run inherit that of the run.
+    if prepared.FOLDER not in os.environ:
+        os.environ[prepared.FOLDER] = os.environ["DATA_DIR"]
+        stack.callback(os.environ.pop, prepared.FOLDER)
     if early_config.known_args_namespace.services == "production":
         if not {TIMESCALE, REDIS} <= os.environ.keys():
             os.environ[TIMESCALE] = stack.enter_context(postgres())
@@ -76,17 +81,25 @@ def _of_this_worker(url: str) -> str:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave out what the other services are for; put browsers' tests last."""
+    """Leave out what the other services are for; begin with what takes longest."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    # Several workers then end at about the same time.
+    items.sort(key=_patience, reverse=True)
     services = config.getoption("services")
     other = "embedded_only" if services == "production" else "production_only"
     left_out = [item for item in items if item.get_closest_marker(other)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _patience(item: pytest.Item) -> tuple[float, bool]:
+    """Return what a test says of itself: how long it may take, who it waits for."""
+    allowed = item.get_closest_marker("timeout")
+    limit_s = float(allowed.args[0]) if allowed and allowed.args else 0.0
+    return limit_s, item.get_closest_marker("browser") is not None
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from hub.testing.install import SERVICES
 from hub.testing.packages import environment
-from hub.testing.processes import NotReady, free_port, running
+from hub.testing.processes import NotReady, Process, free_port, running
 
 START_S = 30
 STOP_S = 15
@@ -115,6 +115,21 @@ def redis() -> Iterator[str]:
 def chromium_path() -> str:
     """Return the headless Chromium that Playwright's `executable_path` takes."""
     return str(_tree("chromium") / "chromium")
+
+
+def curl_folder() -> str:
+    """Return the folder of a curl, for a PATH."""
+    return str(_tree("curl"))
+
+
+@contextmanager
+def stress(folder: Path, *stressors: str) -> Iterator[Process]:
+    """Keep the machine busy by stress-ng, such as `--cpu 2`."""
+    tree = _tree("stress-ng")
+    program = [*_bound_to_us(), str(tree / "usr/bin/stress-ng"), *stressors]
+    log = folder / "stress-ng.log"
+    with running(*program, log=log, env=environment(tree), cwd=folder) as process:
+        yield process
 
 
 def _tree(name: str) -> Path:

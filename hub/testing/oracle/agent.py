@@ -30,6 +30,7 @@ from sysmonstm_agent.client import Client
 from sysmonstm_agent.config import load
 from sysmonstm_agent.layout import Layout, Sample, pack
 from sysmonstm_agent.log import configure
+from sysmonstm_agent.measuring import Measuring
 from sysmonstm_agent.metric import Metric, Series
 from sysmonstm_agent.spool import Spool, Spooled
 
@@ -152,7 +153,7 @@ def main() -> None:
 
 
 def _patch(witness: Callable[[Spool], Any], source: Source) -> None:
-    client, measuring = Client, agent.Measuring
+    client, measuring = Client, Measuring
     put: Callable[[str, object], None] = agent.__dict__.__setitem__
     put(
         "Client",
@@ -163,7 +164,7 @@ def _patch(witness: Callable[[Spool], Any], source: Source) -> None:
     put(
         "Measuring",
         lambda _sampler, spool, **options: measuring(
-            source,  # type: ignore[arg-type]
+            source,
             witness(spool),
             **options,
         ),
