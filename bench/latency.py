@@ -60,15 +60,19 @@ def run(kind: str, agents: int, seconds: float) -> list[float]:
 @contextmanager
 def embedded(folder: Path) -> Iterator[tuple[str, str, str, str]]:
     with hubs.embedded(folder / "var", LOG_LEVEL="INFO") as hub:
-        token = subprocess.run(
-            [sys.executable, hubs.ROOT / MAKE_TOKEN[0], *MAKE_TOKEN[1:]],
-            env=hubs.environment(DATA_DIR=str(folder / "var")),
-            cwd=folder,
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        ).stdout.strip()
-        yield hub.web, hub.grpc, "", token
+        yield hub.web, hub.grpc, "", make_token(folder)
+
+
+def make_token(folder: Path) -> str:
+    """Make an API token at the hub that has its data in `var` there."""
+    return subprocess.run(
+        [sys.executable, hubs.ROOT / MAKE_TOKEN[0], *MAKE_TOKEN[1:]],
+        env=hubs.environment(DATA_DIR=str(folder / "var")),
+        cwd=folder,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout.strip()
 
 
 @contextmanager
@@ -81,7 +85,7 @@ def production(folder: Path) -> Iterator[tuple[str, str, str, str]]:
         token = hub.finish("web", "python", *MAKE_TOKEN).strip()
         yield (
             f"http://127.0.0.1:{hub.http_port}",
-            f"127.0.0.1:{hub.grpc_port}",
+            hub.way_in()["COLLECTOR_AGGREGATOR_URL"],
             hub.services["web"]["environment"]["AGENT_TOKEN"],
             token,
         )

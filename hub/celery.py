@@ -57,6 +57,16 @@ app.conf.beat_schedule = {
         # The rows wait in the database; late tasks would only queue behind it.
         "options": {"expires": 10},
     },
+    "tend-rollouts": {
+        "task": "hub.control.tasks.tend_rollouts",
+        "schedule": 5.0,
+        # The next one judges what this one would have.
+        "options": {"expires": 10},
+    },
+    "forget-tokens": {
+        "task": "hub.machines.tasks.forget_tokens",
+        "schedule": crontab(minute="29", hour="3"),
+    },
     "forget-expired": {
         "task": "hub.people.tasks.forget_expired",
         "schedule": crontab(minute="23", hour="3"),

@@ -7,15 +7,21 @@ variable. What is safe together is judged in `checks.py`, not here.
 from __future__ import annotations
 
 import ipaddress
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Names = Annotated[list[str], NoDecode]
+
+
+# What OIDC_ROLES may give; `hub.people.roles` knows what each may do.
+ROLES = ("administrator", "operator", "viewer")
 
 
 class Env(BaseSettings):
@@ -39,9 +45,25 @@ class Env(BaseSettings):
 
     grpc_host: str = "127.0.0.1"
     grpc_port: Port = 50051
-    # When set, every agent must present it. Needed beyond loopback.
+    # What agents may present that are not enrolled; empty: those on this machine
+    # need nothing, and others enrol.
     agent_token: str = ""
+    # auto: TLS beyond this machine, unless plain text is allowed there.
+    grpc_tls: Literal["auto", "on", "off"] = "auto"
     grpc_allow_plaintext: bool = False
+    # An own certificate, with its chain, and its key; PEM files. Empty: the hub makes
+    # its own, whose fingerprint agents are given.
+    grpc_tls_cert: Path | None = None
+    grpc_tls_key: Path | None = None
+    # required: each agent shows a certificate of its own as well.
+    grpc_mtls: Literal["off", "required"] = "off"
+    # Who signs those; empty: the hub itself, when an agent is enrolled.
+    grpc_tls_client_ca: Path | None = None
+    # With GRPC_MTLS=required agents enrol here; empty: GRPC_PORT + 1.
+    grpc_enrol_port: Port | None = None
+    # host:port that agents are told to call, where that is neither the host of
+    # PUBLIC_URLS nor GRPC_PORT: a VPN's address, a published port.
+    grpc_public_address: str = ""
 
     # Empty: SQLite in DATA_DIR. postgresql://user:password@host:port/name
     timescale_url: str = ""
@@ -68,6 +90,21 @@ class Env(BaseSettings):
     # Empty: sysmonstm@ and the host name of PUBLIC_URLS.
     mail_from: str = ""
 
+    # Sign-in with OpenID Connect: the provider's address, such as
+    # https://login.example.org/realms/home, and what it calls this hub.
+    oidc_issuer: str = ""
+    oidc_client_id: Annotated[str, Field(validate_default=True)] = ""
+    oidc_client_secret: str = ""
+    # What the button says.
+    oidc_name: str = "OpenID Connect"
+    # Where the provider names a person's groups, and the roles that they give here:
+    # admins=administrator,night-shift=operator
+    oidc_groups_claim: str = "groups"
+    oidc_roles: Annotated[dict[str, str], NoDecode] = {}
+    # Administrators sign in with a second factor, or set one up at the door.
+    require_admin_2fa: bool = False
+    audit_retention_days: Annotated[int, Field(ge=1, le=36600)] = 365
+
     # /metrics without a token, for a scraper in a network of one's own.
     metrics_public: bool = False
 
@@ -83,10 +120,58 @@ class Env(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
+    @field_validator(
+        "grpc_tls_cert",
+        "grpc_tls_key",
+        "grpc_tls_client_ca",
+        "grpc_enrol_port",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        # As a compose file gives it.
+        return None if value == "" else value
+
+    @field_validator("oidc_roles", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        parts = [part.split("=") for part in value.split(",") if part.strip()]
+        if any(len(part) != 2 or part[1].strip() not in ROLES for part in parts):
+            raise ValueError(f"it must look like admins={ROLES[0]},crew={ROLES[1]}")
+        return {group.strip(): role.strip() for group, role in parts}
+
+    @field_validator("oidc_client_id")
+    @classmethod
+    def _is_known(cls, value: str, others: ValidationInfo) -> str:
+        if others.data.get("oidc_issuer") and not value:
+            raise ValueError("OIDC_ISSUER does not know the hub without it")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_web(cls, value: str) -> str:
+        # Whoever listens on the way to the provider could say who signs in.
+        parts = urlsplit(value)
+        is_near = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if value and not (
+            parts.scheme == "https" or (parts.scheme == "http" and is_near)
+        ):
+            raise ValueError("it must look like https://login.example.org/realms/home")
+        return value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("grpc_public_address")
+    @classmethod
+    def _is_host_and_port(cls, value: str) -> str:
+        if value and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}", value):
+            raise ValueError("it must look like monitor.example.org:50051")
+        return value
 
     @field_validator("timescale_url")
     @classmethod

@@ -133,6 +133,45 @@ EVENT_LAG = Histogram(
     registry=registry,
 )
 
+# -- rules are watched, and people told
+
+JUDGED = Followed(
+    "counter", "sysmonstm_alerts_judged_samples", "Samples held against the rules."
+)
+UNJUDGED = Followed(
+    "gauge", "sysmonstm_alerts_waiting_samples", "Samples that wait to be judged."
+)
+UNHEARD = Followed(
+    "counter",
+    "sysmonstm_alerts_lost_samples",
+    "Samples that the evaluation was too slow to take in; they are stored.",
+)
+OPEN = Followed(
+    "gauge", "sysmonstm_alerts_open", "Alerts that are open, of this process's share."
+)
+JUDGED_AFTER = Histogram(
+    "sysmonstm_alerts_lag_seconds",
+    "From a sample's arrival to its being judged, of the oldest of each turn.",
+    buckets=SECONDS,
+    registry=registry,
+)
+DELIVERIES = Counter(
+    "sysmonstm_deliveries",
+    "Attempts to deliver a message, by result: sent, failed, dead.",
+    ["result"],
+    registry=registry,
+)
+MESSAGES_WAITING = Followed(
+    "gauge",
+    "sysmonstm_messages_waiting",
+    "Messages that wait to be sent, in the whole hub.",
+)
+MESSAGES_DEAD = Followed(
+    "gauge",
+    "sysmonstm_messages_dead",
+    "Messages given up within seven days, in the whole hub.",
+)
+
 # -- the process, and the whole way
 
 LOOP_LAG = Histogram(

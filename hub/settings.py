@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -53,8 +54,15 @@ PUBLIC_URLS = ENV.public_urls
 
 HTTP_HOST, HTTP_PORT = ENV.http_host, ENV.http_port
 GRPC_HOST, GRPC_PORT = ENV.grpc_host, ENV.grpc_port
+GRPC_PUBLIC_ADDRESS = ENV.grpc_public_address
 AGENT_TOKEN = ENV.agent_token
 GRPC_ALLOW_PLAINTEXT = ENV.grpc_allow_plaintext
+GRPC_TLS, GRPC_MTLS = ENV.grpc_tls, ENV.grpc_mtls
+GRPC_TLS_CERT, GRPC_TLS_KEY = ENV.grpc_tls_cert, ENV.grpc_tls_key
+GRPC_TLS_CLIENT_CA = ENV.grpc_tls_client_ca
+GRPC_ENROL_PORT = ENV.grpc_enrol_port or (GRPC_PORT and GRPC_PORT + 1)
+# A proxy stands in front: who seems to be on this machine may be anybody.
+BEHIND_TLS = ENV.behind_tls
 ALLOW_SQLITE = ENV.allow_sqlite
 REDIS_URL = ENV.redis_url
 METRICS_PUBLIC = ENV.metrics_public
@@ -69,8 +77,7 @@ HOUR_RETENTION = timedelta(days=ENV.hour_retention_days)
 ARCHIVE_URL = ENV.archive_url
 
 INSTALLED_APPS = [
-    "daphne",
-    "django.contrib.admin",
+    "hub.web.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -81,12 +88,17 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "ninja",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
     "hub",
     "hub.people",
     "hub.machines",
     "hub.storage",
     "hub.ingest",
     "hub.alerts",
+    "hub.control",
     "hub.live",
     "hub.rpc",
     "hub.web",
@@ -103,11 +115,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "hub.people.middleware.SignInRequiredMiddleware",
+    "hub.people.middleware.PolicyMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "csp.middleware.CSPMiddleware",
+    # Its library for OpenID Connect asks here which request it is about.
+    "allauth.account.middleware.AccountMiddleware",
 ]
 
 ROOT_URLCONF = "hub.urls"
@@ -124,6 +138,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
+                "hub.checks.warnings",
             ],
         },
     }
@@ -147,6 +162,12 @@ def _postgres(url: str) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 5,
+            # A server that vanished without a word is noticed within half a minute,
+            # whether we wait for it or it for us.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 25_000,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000}",
             "pool": {"min_size": 0, "max_size": 16, "timeout": 5},
             **query,
@@ -175,18 +196,80 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Between processes, for questions to agents. Each call has a deadline of its own
+# (hub.control.post); these keep a connection to a Redis that is gone from being
+# waited on for ever, and the layer from giving up memberships after a day.
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
+        "CONFIG": {
+            "hosts": [
+                {
+                    "address": REDIS_URL,
+                    "socket_connect_timeout": 2,
+                    "socket_timeout": 2,
+                    "socket_keepalive": True,
+                    # A listener that hears nothing asks; unanswered, it connects anew.
+                    "socket_keepalive_options": {socket.TCP_USER_TIMEOUT: 10_000}
+                    if hasattr(socket, "TCP_USER_TIMEOUT")
+                    else {},
+                    "health_check_interval": 5,
+                }
+            ]
+        },
     }
     if REDIS_URL
-    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    else {
+        "BACKEND": "channels.layers.InMemoryChannelLayer",
+        "CONFIG": {"group_expiry": 100 * 365 * 24 * 3600},
+    }
 }
 
 CELERY_BROKER_URL = REDIS_URL
 # Without a broker a task runs where it is called; `up` calls them on time.
 CELERY_TASK_ALWAYS_EAGER = not REDIS_URL
+
+# The first one seals new passwords; those of the others are sealed anew when their
+# people sign in.
+PASSWORD_HASHERS = [
+    f"django.contrib.auth.hashers.{name}"
+    for name in ("Argon2PasswordHasher", "PBKDF2PasswordHasher")
+]
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "hub.people.backend.Administrators",
+]
+REQUIRE_ADMIN_2FA = ENV.require_admin_2fa
+AUDIT_RETENTION = timedelta(days=ENV.audit_retention_days)
+
+OIDC_ISSUER, OIDC_NAME = ENV.oidc_issuer, ENV.oidc_name
+OIDC_GROUPS_CLAIM, OIDC_ROLES = ENV.oidc_groups_claim, ENV.oidc_roles
+SOCIALACCOUNT_ADAPTER = "hub.people.oidc.Adapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "oidc",
+                "name": OIDC_NAME,
+                "client_id": ENV.oidc_client_id,
+                "secret": ENV.oidc_client_secret,
+                "settings": {"server_url": OIDC_ISSUER.rstrip("/")},
+            }
+        ]
+        if OIDC_ISSUER
+        else [],
+    }
+}
+MFA_ADAPTER = "hub.people.second.Adapter"
+MFA_TOTP_ISSUER = "sysmonstm"
+# A clock that is half a minute off still fits.
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODE_DIGITS = 10
+# allauth's own account pages do not exist here; e-mail addresses are an administrator's
+# to set.
+ACCOUNT_EMAIL_VERIFICATION = "none"
 
 LOGIN_URL = "web:sign_in"
 LOGIN_REDIRECT_URL = "web:overview"
@@ -201,6 +284,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # Browsers share cookies between the ports of a host: the name is our own.
+SESSION_ENGINE = "hub.people.session_store"
 SESSION_COOKIE_NAME = "sysmonstm_session"
 CSRF_COOKIE_NAME = "sysmonstm_csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.behind_tls

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver
 from django.views.decorators.cache import never_cache
@@ -17,13 +16,16 @@ from hub.api.alerts import router as alerts_router
 from hub.api.auth import AUTH, known_only
 from hub.api.hub import router as hub_router
 from hub.api.machines import router
+from hub.api.policy import enforced
 from hub.api.rules import router as rules_router
+from hub.people import policy
 
 DESCRIPTION = """
 What the hub knows about your machines, as JSON.
 
-**Who asks.** Make a token with `manage.py apitoken create NAME` and send it as
-`Authorization: Bearer smt_…`. A browser that signed in needs none.
+**Who asks.** Make a token under [Your account](/you/#tokens), or with
+`manage.py apitoken create NAME`, and send it as `Authorization: Bearer smt_…`.
+A browser that signed in needs none.
 
 **Refusals** are JSON with one sentence: `{"error": "…"}`.
 
@@ -50,12 +52,15 @@ class Api(NinjaAPI):
         """
         patterns, app, namespace = super().urls
         for pattern in patterns:
-            if not isinstance(pattern, URLPattern) or pattern.name == "openapi-view":
+            if not isinstance(pattern, URLPattern):
                 continue
             view = pattern.callback
+            if pattern.name == "openapi-view":
+                pattern.callback = policy.viewer(view)
+                continue
             if pattern.name == "openapi-json":
                 view = known_only(view, self)
-            pattern.callback = login_not_required(never_cache(view))
+            pattern.callback = policy.anybody(never_cache(view))
         return patterns, app, namespace
 
 
@@ -68,6 +73,7 @@ api = Api(
     renderer=Orjson(),
 )
 errors.install(api)
+api.add_decorator(enforced)
 api.add_router("", router)
 api.add_router("", alerts_router)
 api.add_router("", rules_router)

@@ -13,6 +13,7 @@ from hub.api.schemas import Answer, Error
 from hub.health.exposition import Process
 from hub.health.report import Report, Stage, report
 from hub.health.stages import DEADLINE_S
+from hub.people.policy import viewer
 
 REFUSALS = frozenset({401, 500, 503})
 
@@ -81,6 +82,7 @@ class Hub(Answer):
 @router.get(
     "/hub", response={200: Hub, REFUSALS: Error}, summary="How the hub itself is"
 )
+@viewer
 def hub(request: ApiRequest) -> dict[str, Any]:
     """How quick the hub is, by test samples on the whole way, and its own numbers."""
     return _told(report(timezone.now()))

@@ -18,6 +18,7 @@ from hub.api.readings import glance, points, readings
 from hub.machines import registry
 from hub.machines.models import Machine
 from hub.machines.presence import presence
+from hub.people.policy import viewer
 from hub.storage import states
 from hub.storage.account import account
 from hub.storage.models import Metric
@@ -40,6 +41,7 @@ router = Router(tags=["machines"])
     response={200: schemas.Machines, REFUSALS: schemas.Error},
     summary="All machines",
 )
+@viewer
 def list_machines(request: ApiRequest) -> dict[str, Any]:
     """Every machine that you may see, with how it is doing now."""
     machines = list(registry.visible_to(request.user).order_by("machine_id"))
@@ -57,6 +59,7 @@ def list_machines(request: ApiRequest) -> dict[str, Any]:
     response={200: schemas.Current, REFUSALS | {404}: schemas.Error},
     summary="The newest sample of one machine",
 )
+@viewer
 def current(request: ApiRequest, machine_id: str) -> dict[str, Any]:
     """Every reading of the machine's newest sample, with its unit."""
     machine = _find(request, machine_id)
@@ -71,6 +74,7 @@ def current(request: ApiRequest, machine_id: str) -> dict[str, Any]:
     summary="One metric over time",
     by_alias=True,
 )
+@viewer
 def history(
     request: ApiRequest, machine_id: str, asked: Query[schemas.HistoryQuery]
 ) -> dict[str, Any]:
@@ -109,6 +113,7 @@ def history(
     summary="What became of every sample of one machine",
     by_alias=True,
 )
+@viewer
 def get_account(request: ApiRequest, machine_id: str) -> dict[str, Any]:
     """The machine's account: produced = stored + evicted + refused + spooled.
 
@@ -151,7 +156,10 @@ def _state(
         "id": machine.machine_id,
         "title": machine.title,
         "presence": presence(
-            seen_ms=seen_ms, now_ms=now_ms, interval_s=machine.interval_s
+            seen_ms=seen_ms,
+            now_ms=now_ms,
+            interval_s=machine.interval_s,
+            left_at=machine.left_at,
         ),
         "seen": sample and _at(sample.received_ms),
         "time": sample and _at(sample.time_ms),

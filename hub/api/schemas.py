@@ -83,7 +83,7 @@ class State(Answer):
     title: str = Field(description="What people call it.", examples=["Web server"])
     presence: Presence = Field(
         description="online; stale: its samples are late; offline: none for long; "
-        "never: it has not sent one yet."
+        "stopped: its agent said goodbye; never: it has not sent one yet."
     )
     seen: datetime | None = Field(
         description="When its last sample arrived, by the hub's clock."

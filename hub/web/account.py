@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hub.machines.models import Machine
+from hub.people.policy import viewer
 from hub.storage.account import Account, account
 from hub.storage.database import DatabaseDown
 from hub.web.find import find_machine
@@ -64,6 +65,7 @@ HELP = {
 
 
 @never_cache
+@viewer
 @require_safe
 def show(request: HttpRequest, machine_id: str) -> HttpResponse:
     """Return the account alone, for a page that keeps it fresh."""

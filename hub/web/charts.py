@@ -28,6 +28,8 @@ class Chart:
     direction: tuple[str, str, str] = ("", "", "")
     # A thin line to compare with.
     mark: tuple[str, str] = ("", "")
+    # How numbers are written, where not as the metric's own unit says.
+    unit: str = ""
     # Further metrics drawn as lines of their own, with their labels.
     metrics: tuple[tuple[str, str], ...] = ()
 
@@ -118,6 +120,27 @@ CHARTS = (
             ("system.paging.usage", {"system.paging.state": "used"}),
             ("system.paging.usage", {"system.paging.state": "free"}),
         ),
+    ),
+    Chart(
+        "container-cpu",
+        "Containers: CPU, of one core",
+        "container.cpu.usage",
+        vary="container.name",
+        unit="core",
+    ),
+    Chart(
+        "container-memory",
+        "Containers: memory",
+        "container.memory.usage",
+        vary="container.name",
+    ),
+    Chart("gpu", "GPUs busy", "hw.gpu.utilization", vary="hw.id", top=1),
+    Chart(
+        "gpu-memory",
+        "GPUs: memory in use",
+        "hw.gpu.memory.utilization",
+        vary="hw.id",
+        top=1,
     ),
     Chart("temperature", "Temperatures", "system.temperature", vary="sensor"),
     Chart(

@@ -138,7 +138,7 @@ def _varies(chart: Chart, info: SeriesInfo) -> str:
 
 def _unit(chart: Chart, found: Sequence[WindowSeries]) -> str:
     metric = chart.metric or chart.metrics[0][0]
-    return next(s.info.unit for s in found if s.info.metric == metric)
+    return chart.unit or next(s.info.unit for s in found if s.info.metric == metric)
 
 
 def _plain(shape: str) -> str:

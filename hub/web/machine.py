@@ -15,12 +15,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hub.machines.models import Machine
+from hub.people.policy import viewer
 from hub.people.roles import may_operate
 from hub.storage import layouts, states
 from hub.storage.sample import StoredSample
 from hub.storage.summary import plan
 from hub.storage.window import window
-from hub.web import account, alarms, alert, figures, marks, points, rows
+from hub.web import account, alarms, alert, credential, figures, marks, points, rows
 from hub.web.charts import selectors
 from hub.web.facts import facts
 from hub.web.find import find_machine
@@ -41,6 +42,7 @@ POINTS = 900
 
 
 @never_cache
+@viewer
 @require_safe
 def machine(request: HttpRequest, machine_id: str) -> HttpResponse:
     """Show a machine."""
@@ -65,6 +67,7 @@ def machine(request: HttpRequest, machine_id: str) -> HttpResponse:
         },
         "account_help": account.HELP.items(),
         **account.context(found),
+        **credential.context(request, found),
         **_open(request, found),
         **_now(request, found, sample),
     }
@@ -72,6 +75,7 @@ def machine(request: HttpRequest, machine_id: str) -> HttpResponse:
 
 
 @never_cache
+@viewer
 @require_safe
 def readings(request: HttpRequest, machine_id: str) -> HttpResponse:
     """Return the current-state table, for a page whose layout changed."""
@@ -81,6 +85,7 @@ def readings(request: HttpRequest, machine_id: str) -> HttpResponse:
 
 
 @never_cache
+@viewer
 @require_safe
 def open_alerts(request: HttpRequest, machine_id: str) -> HttpResponse:
     """Return the machine's open alerts, for a page that heard of news."""
@@ -89,6 +94,7 @@ def open_alerts(request: HttpRequest, machine_id: str) -> HttpResponse:
 
 
 @never_cache
+@viewer
 @require_safe
 def charts(request: HttpRequest, machine_id: str) -> HttpResponse:
     """Return the points of all charts over `?range=`, as `points.py` packs them."""

@@ -14,12 +14,14 @@ from django.views.decorators.http import require_safe
 
 from hub.machines.models import Machine
 from hub.machines.registry import visible_to
+from hub.people.policy import viewer
+from hub.people.roles import may_administer
 from hub.storage import layouts, states
 from hub.storage import sparklines as storage
 from hub.storage.sparklines import ASKED_FOR
 from hub.storage.summary import plan
 from hub.storage.trail import minutes_until
-from hub.web import add_machine, alarms, rows
+from hub.web import alarms, rows
 from hub.web.alarms import Alarms
 from hub.web.facts import facts
 from hub.web.headline import headline
@@ -39,6 +41,7 @@ COLUMNS = (
 
 
 @never_cache
+@viewer
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """Show every machine, sorted and filtered as the URL says."""
@@ -66,12 +69,13 @@ def overview(request: HttpRequest) -> HttpResponse:
             "rows": reverse("web:rows"),
             "sparklines": reverse("web:sparklines"),
         },
-        "steps": add_machine.steps(request),
+        "may_administer": may_administer(request.user),
     }
     return render(request, "web/overview.html", context)
 
 
 @never_cache
+@viewer
 @require_safe
 def some_rows(request: HttpRequest) -> HttpResponse:
     """Return the rows of the machines named by `?id=`, for a page that lacks them."""
@@ -82,6 +86,7 @@ def some_rows(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
+@viewer
 @require_safe
 def sparklines(request: HttpRequest) -> JsonResponse:
     """Return the last hour's CPU of the machines named by `?id=`.

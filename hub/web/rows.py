@@ -26,13 +26,14 @@ from hub.web.levels import LASTING, level
 from hub.web.templatetags import units
 
 # Worst first; the browser sorts by the same order.
-STATES = ("offline", "critical", "stale", "warning", "never", "online")
+STATES = ("offline", "critical", "stale", "warning", "never", "stopped", "online")
 WORDS = {
     "offline": "Offline",
     "critical": "Critical",
     "stale": "Stale",
     "warning": "Warning",
     "never": "Waiting",
+    "stopped": "Stopped",
     "online": "Online",
 }
 # What a person has to look at now.
@@ -67,7 +68,12 @@ def row(
     alarms: Alarms,
 ) -> Row:
     seen_ms = sample.received_ms if sample else None
-    there = presence(seen_ms=seen_ms, now_ms=now_ms, interval_s=machine.interval_s)
+    there = presence(
+        seen_ms=seen_ms,
+        now_ms=now_ms,
+        interval_s=machine.interval_s,
+        left_at=machine.left_at,
+    )
     return Row(
         machine_id=machine.machine_id,
         title=machine.title,
@@ -86,10 +92,10 @@ def state(there: Presence, summary: Summary | None, alarm: str | None = None) ->
     """Return the worst of presence and of what is wrong, as one of STATES.
 
     `alarm` is what the open alerts say, "" when none is open; without any rule it
-    is None, and the fixed levels stand in.
+    is None, and the fixed levels stand in for those that are there.
     """
     found = {str(there), alarm or ""}
-    if summary and alarm is None:
+    if summary and alarm is None and there is not Presence.STOPPED:
         found |= {level(name, summary[name]) for name in LASTING}
     return min(found - {""}, key=STATES.index)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from hub.alerts.models import Alert
+from hub.alerts import chapters
+from hub.alerts.models import Alert, Chapter
 from hub.alerts.muting import Muting
 from hub.alerts.quantities import written
 from hub.alerts.spec import Kind
@@ -43,6 +44,8 @@ class Story:
 
     alert: Alert
     muted: str = ""
+    # Of one that is over: why nobody was told for a time.
+    silence: Chapter | None = None
 
     @property
     def is_silenced(self) -> bool:
@@ -182,8 +185,14 @@ def stories(alerts: Iterable[Alert]) -> list[Story]:
     """Return the stories of some alerts; of the open ones with why they are muted."""
     found = list(alerts)
     muting = Muting() if any(alert.is_open for alert in found) else None
+    over = [alert for alert in found if not alert.is_open]
+    silenced = chapters.silences(over) if over else {}
     return [
-        Story(alert, (muting.why(alert) or "") if muting and alert.is_open else "")
+        Story(
+            alert,
+            (muting.why(alert) or "") if muting and alert.is_open else "",
+            silenced.get(alert.pk),
+        )
         for alert in found
     ]
 

@@ -17,8 +17,16 @@ register = template.Library()
 NOTHING = ("–", "")  # noqa: RUF001 - the dash people know for "no reading"
 BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 DECIMAL = ("B/s", "kB/s", "MB/s", "GB/s", "TB/s")
-# Units of our own, for what is true or not; the words for 0 and for 1.
-FLAGS = {"good": ("no", "yes"), "bad": ("yes", "no")}
+# Units of our own, for what is a word and no number; the words for 0, 1, …
+WORDS = {
+    "good": ("no", "yes"),
+    "bad": ("yes", "no"),
+    "failed": ("well again", "failed"),
+    "container": (
+        *("running", "paused", "restarting", "created"),
+        *("exited", "being removed", "dead", "unknown"),
+    ),
+}
 # Below this an age is "just now": a page that counts every second is not calm.
 JUST_NOW_S = 10
 
@@ -85,8 +93,10 @@ def parts(value: float | None, unit: str) -> tuple[str, str]:
         return rate_parts(value)
     if unit == "s":
         return duration_parts(value)
-    if unit in FLAGS:
-        return NOTHING if value is None else (FLAGS[unit][bool(value)], "")
+    if unit in WORDS:
+        return NOTHING if value is None else (word(value, unit), "")
+    if unit == "core":  # ours too: 1 = one core, and as top says it
+        return percent_parts(value)
     if unit == "Cel":
         return number_parts(value, "°C")
     if unit.endswith("}/s"):
@@ -96,6 +106,12 @@ def parts(value: float | None, unit: str) -> tuple[str, str]:
     if unit.startswith("{"):
         return count_parts(value)
     return number_parts(value, unit)
+
+
+def word(value: float, unit: str) -> str:
+    words = WORDS[unit]
+    place = math.ceil(value) if math.isfinite(value) else 0
+    return words[min(max(place, 0), len(words) - 1)]
 
 
 @register.filter
@@ -143,11 +159,21 @@ def ago(age_s: float | None) -> str:
 
 
 @register.filter
+def since(at: datetime, now: datetime) -> str:
+    """Return how long ago a moment was; see `ago`."""
+    return ago((now - at).total_seconds())
+
+
+@register.filter
 def moment(ms: int | None) -> str:
-    """Return the exact moment in ISO 8601, for a `time` element."""
+    """Return the exact moment in ISO 8601, for a `time` element; "" = none at all."""
     if ms is None:
         return ""
-    at = datetime.fromtimestamp(ms / 1000, UTC)
+    try:
+        at = datetime.fromtimestamp(ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        # Agents may say anything, also years that no calendar has.
+        return ""
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

@@ -88,3 +88,78 @@ def test_a_sensor_keeps_the_name_it_gives_itself() -> None:
     [(name, cell)] = group.pairs
     assert name == "k10temp Tctl"
     assert (cell.number, cell.mark) == ("54", "°C")
+
+
+def test_containers_are_a_table_in_the_order_that_matters() -> None:
+    web = {"container.name": "web"}
+    job = {"container.name": "<script>alert(1)</script>"}
+    found = arrange(
+        ("container.state", "{state}", 4, job),
+        ("container.restarts", "{restart}", 0, job),
+        ("container.state", "{state}", 0, web),
+        ("container.unhealthy", "1", 1, web),
+        ("container.restarts", "{restart}", 2, web),
+        ("container.cpu.usage", "{cpu}", 0.043, web),
+        (
+            "container.network.io",
+            "By/s",
+            10,
+            {**web, "network.io.direction": "receive"},
+        ),
+        ("container.count", "{container}", 1, {"container.state": "running"}),
+    )
+
+    counts, table = found
+    assert [name for name, _ in counts.pairs] == ["Running"]
+    assert table.columns == ["State", "Healthy", "CPU", "Received", "Restarts"]
+    rows = {name: [c and c.number for c in cells] for name, cells in table.table}
+    assert rows == {
+        "<script>alert(1)</script>": ["exited", None, None, None, "0"],
+        "web": ["running", "no", "4.3", "10", "2"],
+    }
+
+
+def test_disks_and_gpus_share_a_metric_and_no_table() -> None:
+    gpu = {"hw.id": "0", "hw.name": "NVIDIA H200", "hw.type": "gpu"}
+    disk = {"hw.id": "sda", "hw.name": "ST4000DM004", "hw.type": "physical_disk"}
+    found = arrange(
+        ("hw.temperature", "Cel", 41, gpu),
+        ("hw.gpu.utilization", "1", 0.37, gpu),
+        ("hw.temperature", "Cel", 36, disk),
+        ("hw.status", "1", 1, {**disk, "hw.state": "predicted_failure"}),
+        (
+            "hw.physical_disk.smart",
+            "{count}",
+            8,
+            {**disk, "hw.physical_disk.smart_attribute": "reallocated_sectors"},
+        ),
+    )
+
+    tables = {group.title: (group.columns, list(group.rows)) for group in found}
+    assert tables == {
+        "GPUs": (["Busy", "Temperature"], ["0 NVIDIA H200"]),
+        "Health of disks": (
+            ["Healthy", "Temperature", "Reallocated sectors"],
+            ["sda ST4000DM004"],
+        ),
+    }
+    [healthy] = (
+        g.rows["sda ST4000DM004"]["Healthy"]
+        for g in found
+        if g.rows.keys() & {"sda ST4000DM004"}
+    )
+    assert healthy.number == "no"
+
+
+def test_units_that_failed_are_named_as_they_are() -> None:
+    units, failed = arrange(
+        ("systemd.unit.count", "{unit}", 1, {"systemd.unit.active_state": "failed"}),
+        ("systemd.unit.failed", "1", 1, {"systemd.unit.name": "backup.service"}),
+        ("systemd.unit.failed", "1", 0, {"systemd.unit.name": "cron.service"}),
+    )
+
+    assert [(name, cell.number) for name, cell in units.pairs] == [("Failed", "1")]
+    assert [(name, cell.number) for name, cell in failed.pairs] == [
+        ("backup.service", "failed"),
+        ("cron.service", "well again"),
+    ]

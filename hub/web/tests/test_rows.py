@@ -50,12 +50,18 @@ def test_a_level_begins_at_its_limit(
         (Presence.STALE, 0.9, "stale"),
         (Presence.STALE, 0.99, "critical"),
         (Presence.OFFLINE, 0.99, "offline"),
+        (Presence.STOPPED, 0.99, "stopped"),
     ],
 )
 def test_a_state_is_the_worst_that_holds(
     there: Presence, disk: float, state: str
 ) -> None:
     assert rows.state(there, summary(disk=disk)) == state
+
+
+def test_a_stopped_machine_still_says_what_is_open() -> None:
+    assert rows.state(Presence.STOPPED, summary(), "critical") == "critical"
+    assert rows.state(Presence.STOPPED, summary(), "") == "stopped"
 
 
 def test_a_busy_processor_makes_no_state() -> None:
@@ -125,9 +131,9 @@ def test_a_hostile_name_is_only_text() -> None:
         (["online"] * 1200, "1,200 machines · all well"),
         (["offline", "online"], "2 machines · 1 needs you"),
         (
-            ["offline", "critical", "stale", "warning", "never", "online"],
-            "6 machines · 2 need you · 1 to watch · 1 stale"
-            " · 1 waiting for a first sample",
+            ["offline", "critical", "stale", "warning", "never", "stopped", "online"],
+            "7 machines · 2 need you · 1 to watch · 1 stale"
+            " · 1 waiting for a first sample · 1 stopped",
         ),
     ],
 )

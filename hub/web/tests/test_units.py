@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ HERE = Path(__file__).parent
 STATIC = HERE.parents[2] / "static"
 TABLE = json.loads((HERE / "units.json").read_text())
 NBSP = "\u00a0"
+
+# Seconds since its last sample, its interval, seconds since its goodbye, memory,
+# disk, and what its alerts say.
+Case = tuple[float | None, float, float | None, float | None, float | None, str | None]
 
 
 @pytest.mark.parametrize(("value", "unit", "text"), TABLE["format"])
@@ -86,11 +91,12 @@ def test_the_browser_judges_machines_as_python_does(page: Page) -> None:
     from hub.web.facts import facts
     from hub.web.rows import state
 
-    cases = [
-        (age_s, interval_s, memory, disk, alarm)
+    cases: list[Case] = [
+        (age_s, interval_s, left_s, memory, disk, alarm)
         for age_s in (None, 0, 15, 15.1, 45, 60, 61, 3600, 3601)
         for interval_s in (1, 5, 300)
-        for memory in (None, 0.5, 0.9, 0.97)
+        for left_s in (None, 0, 15, 3600)
+        for memory in (None, 0.5, 0.97)
         for disk in (None, 0.84, 0.85, 0.95)
         for alarm in (None, "", "warning", "critical")
     ]
@@ -98,10 +104,12 @@ def test_the_browser_judges_machines_as_python_does(page: Page) -> None:
     judged = page.evaluate(
         """async ({cases, facts}) => {
             const {stateOf} = await import("/presence.js");
-            return cases.map(([age, interval, memory, disk, alarm]) => {
+            return cases.map(([age, interval, gone, memory, disk, alarm]) => {
                 const seen = age === null ? null : 1e12 - age * 1000;
+                const left = gone === null ? null : 1e12 - gone * 1000;
                 const machines = alarm ? {web: {state: alarm}} : {};
-                const machine = {id: "web", seen, interval, summary: {memory, disk}};
+                const summary = {memory, disk};
+                const machine = {id: "web", seen, interval, left, summary};
                 const alarms = {ruled: alarm !== null, machines};
                 return stateOf(machine, 1e12, facts, alarms);
             });
@@ -109,16 +117,17 @@ def test_the_browser_judges_machines_as_python_does(page: Page) -> None:
         {"cases": cases, "facts": facts(Alarms())},
     )
 
-    def by_python(
-        age_s: float | None,
-        interval_s: float,
-        memory: float | None,
-        disk: float | None,
-        alarm: str | None,
-    ) -> str:
-        seen_ms = None if age_s is None else int(10**12 - age_s * 1000)
-        there = presence(seen_ms=seen_ms, now_ms=10**12, interval_s=interval_s)
+    def by_python(case: Case) -> str:
+        age_s, interval_s, left_s, memory, disk, alarm = case
+        there = presence(
+            seen_ms=None if age_s is None else int(10**12 - age_s * 1000),
+            now_ms=10**12,
+            interval_s=interval_s,
+            left_at=None
+            if left_s is None
+            else datetime.fromtimestamp(10**9 - left_s, UTC),
+        )
         assert isinstance(there, Presence)
         return state(there, summary(memory=memory, disk=disk), alarm)
 
-    assert judged == [by_python(*case) for case in cases]
+    assert judged == [by_python(case) for case in cases]
