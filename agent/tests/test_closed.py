@@ -248,7 +248,8 @@ def test_whatever_it_is_asked_it_starts_nothing_and_reads_only_what_it_always_do
     tmp_path: Path,
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.audited", str(tmp_path)],
+        # -B: a module that is loaded late would be kept, which is a write.
+        [sys.executable, "-B", "-m", "tests.audited", str(tmp_path)],
         cwd=AGENT.parent,
         capture_output=True,
         text=True,

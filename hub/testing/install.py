@@ -1,9 +1,9 @@
 """Put the services that tests need into `.services/`: `python -m hub.testing.install`.
 
 PostgreSQL with TimescaleDB's Apache edition, Redis, a headless Chromium, stress-ng and,
-where there is none, curl; as root or not, without touching the machine. Each is made
-in a folder of its own name plus `.part` and renamed when whole, so an interrupted run
-leaves nothing half done.
+where there are none, curl and a D-Bus; as root or not, without touching the machine.
+Each is made in a folder of its own name plus `.part` and renamed when whole, so an
+interrupted run leaves nothing half done.
 """
 
 from __future__ import annotations
@@ -178,16 +178,26 @@ def _stress(tree: Path) -> None:
 
 def _curl(tree: Path) -> None:
     """What the command to add a machine begins with; every machine of ours has it."""
-    there = shutil.which("curl")
+    _program("curl", "curl", tree)
+
+
+def _dbus(tree: Path) -> None:
+    """What a machine with systemd has running; one is started to be asked."""
+    _program("dbus-daemon", "dbus-daemon", tree)
+
+
+def _program(name: str, package: str, tree: Path) -> None:
+    """Put a small program into a folder: the machine's own, or a package's."""
+    there = shutil.which(name)
     if there:
-        (tree / "curl").symlink_to(there)
+        (tree / name).symlink_to(there)
         return
-    _apt().unpack("curl", ["curl", "ca-certificates"], tree)
+    _apt().unpack(name, [package], tree)
     path = ":".join(f"$here/{folder.relative_to(tree)}" for folder in libraries(tree))
-    launcher = tree / "curl"
+    launcher = tree / name
     launcher.write_text(
         '#!/bin/sh\nhere=$(dirname "$(readlink -f "$0")")\n'
-        f'LD_LIBRARY_PATH="{path}" exec "$here/usr/bin/curl" "$@"\n'
+        f'LD_LIBRARY_PATH="{path}" exec "$here/usr/bin/{name}" "$@"\n'
     )
     launcher.chmod(0o755)
 
@@ -198,6 +208,7 @@ RECIPES: dict[str, Callable[[Path], None]] = {
     "chromium": _chromium,
     "stress-ng": _stress,
     "curl": _curl,
+    "dbus": _dbus,
 }
 
 if __name__ == "__main__":

@@ -81,25 +81,17 @@ def _of_this_worker(url: str) -> str:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave out what the other services are for; begin with what takes longest."""
+    """Leave out what the other services are for; put browsers' tests last."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
-    # Several workers then end at about the same time.
-    items.sort(key=_patience, reverse=True)
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     services = config.getoption("services")
     other = "embedded_only" if services == "production" else "production_only"
     left_out = [item for item in items if item.get_closest_marker(other)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-
-
-def _patience(item: pytest.Item) -> tuple[float, bool]:
-    """Return what a test says of itself: how long it may take, who it waits for."""
-    allowed = item.get_closest_marker("timeout")
-    limit_s = float(allowed.args[0]) if allowed and allowed.args else 0.0
-    return limit_s, item.get_closest_marker("browser") is not None
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -24,7 +24,7 @@ from hub.testing.hubs import Production
 from hub.testing.processes import Process, running
 from hub.testing.unruly import unruly_redis
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(400)]
 
 INCIDENTS = 8
 BUSY_MACHINES = 6
@@ -168,7 +168,7 @@ def test_a_sender_killed_beside_sqlite(tmp_path: Path) -> None:
             kill(sender)
         receiver.wait_s = 0
         with running(*loop, log=tmp_path / "2.log", env=env, cwd=ROOT):
-            said = wait_for(look, INCIDENTS, within_s=60)
+            said = wait_for(look, INCIDENTS, within_s=120)
 
     assert set(heard(receiver)) == {f"/{n}" for n in range(INCIDENTS)}
     assert set(heard(receiver).values()) <= {1, 2}
@@ -212,7 +212,7 @@ def test_worker_beat_evaluation_and_redis_killed_while_they_tell(
         with psycopg.connect(database, autocommit=True) as store:
             ask = store.execute
             found = wait_for(
-                lambda: states(ask), INCIDENTS + BUSY_MACHINES, within_s=120
+                lambda: states(ask), INCIDENTS + BUSY_MACHINES, within_s=200
             )
 
     counts = heard(receiver)

@@ -56,6 +56,7 @@ def test_an_owner_protects_the_account_and_comes_in_again(
         page.fill("#id_username", "owner")
         page.fill("#id_password", PASSWORD)
         page.click("button.primary")
+        expect(page.locator("#code")).to_be_visible()
         assert accessibility(page) == []
         page.fill("#code", code(secret, 1))
         page.click("text=Go on")
