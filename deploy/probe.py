@@ -101,7 +101,7 @@ def alertserve_turns() -> str:
     from pathlib import Path
 
     # See hub/health/management/commands/alertserve.py: touched after every turn.
-    alive = Path(tempfile.gettempdir(), "sysmonstm-alertserve")
+    alive = Path(tempfile.gettempdir(), f"sysmonstm-alertserve-{os.getuid()}")
     age_s = time.time() - alive.stat().st_mtime
     return "" if age_s < 30 else f"nothing was evaluated for {age_s:.0f} s"
 

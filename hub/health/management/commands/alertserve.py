@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import tempfile
 from contextlib import suppress
@@ -16,8 +17,9 @@ from hub.checks import SEVERAL_PROCESSES
 from hub.events.bus import get_bus
 from hub.health.background import measuring
 
-# In the folder for temporary files; `deploy/probe.py` looks at its age.
-ALIVE = "sysmonstm-alertserve"
+# In the folder for temporary files; `deploy/probe.py` looks at its age. Each user has
+# one: another's cannot be written.
+ALIVE = f"sysmonstm-alertserve-{os.getuid()}"
 
 
 class Command(BaseCommand):
