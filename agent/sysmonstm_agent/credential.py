@@ -1,8 +1,6 @@
 """What the machine proves itself with, kept on disk for its own user alone.
 
-    <state folder>/credential.json    0600
-
-Written whole or not at all: to a file beside it, to the disk, then renamed.
+<state folder>/credential.json    0600
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from sysmonstm_agent.spool_folder import sync
+from sysmonstm_agent import private_file
 
 FILE = "credential.json"
 # What an agent that is being enrolled chose, until the hub has answered.
@@ -159,22 +157,7 @@ def opened(path: Path) -> Iterator[int]:
 def write_private(path: Path, content: dict[str, Any]) -> None:
     """Replace the file, whole or not at all."""
     prepare(path.parent)
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(part, flags, 0o600)
-    try:
-        if os.geteuid() == 0:
-            # Root enrols for the service, whose folder it is.
-            owner = os.stat(path.parent)
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        with os.fdopen(descriptor, "w", closefd=False) as file:
-            file.write(json.dumps(content, indent=1) + "\n")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(part, path)
-    sync(path.parent)
+    private_file.replace(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def prepare(folder: Path) -> None:
@@ -191,5 +174,5 @@ def prepare(folder: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file that held a secret, and a half-written one beside it."""
-    for name in (path.name, f"{path.name}.part"):
-        path.with_name(name).unlink(missing_ok=True)
+    for place in (path, private_file.part_of(path)):
+        place.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from sysmonstm_proto import limits
 from sysmonstm_proto import metrics_pb2 as pb
 
+from sysmonstm_agent import private_file
 from sysmonstm_agent.log import log
 
 NAME = "settings"
@@ -20,7 +21,6 @@ class SettingsFile:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self._new = folder / f"{NAME}.new"
 
     def load(self) -> pb.AgentConfig:
         """Return what was kept; nothing where there is none that can be read."""
@@ -45,15 +45,5 @@ class SettingsFile:
             os.close(number)
 
     def keep(self, message: pb.AgentConfig) -> None:
-        """Put it in the place of the one before; at no moment there is a half one.
-
-        Blocks until it is on the disk. Raises OSError.
-        """
-        self._new.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        number = os.open(self._new, flags, 0o600)
-        with open(number, "wb") as file:
-            file.write(message.SerializeToString())
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(self._new, self._path)
+        """Put it in the place of the one before, on the disk. Raises OSError."""
+        private_file.replace(self._path, message.SerializeToString())

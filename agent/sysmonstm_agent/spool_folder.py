@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sysmonstm_agent.log import log
+from sysmonstm_agent.private_file import sync
 from sysmonstm_agent.spool import SpoolRefused
 
 SYSTEM = Path("/var/lib/sysmonstm-agent")
@@ -182,12 +183,3 @@ def number_of(path: Path) -> int:
 def remove(database: Path) -> None:
     for side in SIDES:
         Path(f"{database}{side}").unlink(missing_ok=True)
-
-
-def sync(folder: Path) -> None:
-    """Make renames in the folder last."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -123,7 +123,7 @@ def test_a_symbolic_link_is_not_followed(
     folder = tmp_path / "spool"
     folder.mkdir()
     (folder / "settings").symlink_to(elsewhere)
-    (folder / "settings.new").symlink_to(elsewhere)
+    (folder / "settings.part").symlink_to(elsewhere)
 
     found = tuning(folder)
 
