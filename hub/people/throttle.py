@@ -1,7 +1,9 @@
 """How often something may be tried: by account, by address, by whatever key.
 
-Windows of fixed length, counted in Redis where several processes serve, else in this
-process. Calls may wait for Redis: asynchronous code asks in a thread.
+A window begins with the first try and not at a stroke of the clock, where somebody who
+waits for it would get two windows' worth of tries at once. Counted in Redis where
+several processes serve, else in this process. Calls may wait for Redis: asynchronous
+code asks in a thread.
 """
 
 from __future__ import annotations
@@ -33,18 +35,21 @@ AWAY_S = 5.0
 class Memory:
     """Counts of this process."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._counts: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        # When the key's window ends, and the tries in it.
+        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def count(self, key: str, window_s: float) -> int:
         """Count one more try; return how many there were in the present window."""
-        window = int(self._clock() // window_s)
+        now_s = self._clock()
         with self._lock:
-            then, count = self._counts.pop(key, (window, 0))
-            count = count + 1 if then == window else 1
-            self._counts[key] = (window, count)
+            ends_s, count = self._counts.pop(key, (0.0, 0))
+            if now_s >= ends_s:
+                ends_s, count = now_s + window_s, 0
+            count += 1
+            self._counts[key] = (ends_s, count)
             while len(self._counts) > MAX_KEYS:
                 self._counts.popitem(last=False)
             return count
@@ -58,7 +63,7 @@ class Shared:
     """Counts of all processes, in Redis; of this process while Redis is away."""
 
     def __init__(
-        self, url: str, memory: Memory, clock: Callable[[], float] = time.time
+        self, url: str, memory: Memory, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._redis = redis.Redis.from_url(
             url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
@@ -73,12 +78,11 @@ class Shared:
         now_s = self._clock()
         if now_s < self._away_until_s:
             return own
-        name = f"{key}:{int(now_s // window_s)}"
         try:
             with self._redis.pipeline(transaction=True) as pipe:
-                pipe.incr(name)
-                pipe.expire(name, int(window_s) + 1)
-                return int(pipe.execute()[0])
+                pipe.set(key, 0, px=int(window_s * 1000), nx=True)
+                pipe.incr(key)
+                return int(pipe.execute()[1])
         except redis.RedisError as away:
             self._away_until_s = now_s + AWAY_S
             log.warning("throttle.redis_down", error=str(away))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -44,6 +45,18 @@ def test_a_new_window_counts_anew(clock: Clock) -> None:
     assert memory.count("a", 60) == 1
 
 
+def test_a_window_begins_with_the_first_try(clock: Clock) -> None:
+    memory = Memory(clock)
+    clock.now_s = 1_019.9
+    memory.count("a", 60)
+
+    clock.now_s += 59
+    within = memory.count("a", 60)
+    clock.now_s += 1
+
+    assert [within, memory.count("a", 60)] == [2, 1]
+
+
 def test_the_oldest_keys_are_forgotten(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +84,17 @@ def test_two_processes_count_together(clock: Clock) -> None:
     there = Shared(settings.REDIS_URL, Memory(clock), clock)
 
     assert [here.count(key, 60), there.count(key, 60), here.count(key, 60)] == [1, 2, 3]
+
+
+@pytest.mark.production_only
+def test_a_shared_window_ends_by_itself(clock: Clock) -> None:
+    key = f"{throttle.prefix}ends"
+    shared = Shared(settings.REDIS_URL, Memory(clock), clock)
+    assert [shared.count(key, 0.2), shared.count(key, 0.2)] == [1, 2]
+
+    time.sleep(0.3)
+
+    assert shared.count(key, 0.2) == 1
 
 
 def test_while_redis_is_away_each_process_counts_for_itself(clock: Clock) -> None:
