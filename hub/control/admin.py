@@ -17,6 +17,7 @@ from hub.control import edit, fields
 from hub.control.forms import SettingsForm, StageForm
 from hub.control.models import AgentSettings, Revision, Rollout, Scope, Standing
 from hub.people import audit
+from hub.people.look_only import LookOnly
 
 if TYPE_CHECKING:
     _Settings = admin.ModelAdmin[AgentSettings]
@@ -172,7 +173,7 @@ class AgentSettingsAdmin(_Settings):
 
 
 @admin.register(Standing)
-class StandingAdmin(_Standing):
+class StandingAdmin(LookOnly, _Standing):
     """What is wanted of each agent beside what it says it has."""
 
     list_display = (
@@ -197,19 +198,6 @@ class StandingAdmin(_Standing):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Standing]:
         return super().get_queryset(request).defer("wanted")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: Standing | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Standing | None = None
-    ) -> bool:
-        return False
 
 
 def _newest(settings: AgentSettings) -> fields.Wanted:

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from hub.machines import clones, credentials, enrolment
 from hub.machines.models import Credential, EnrolmentToken, Machine, Tag
 from hub.machines.sight_admin import SightAdmin
+from hub.people.look_only import NotWritten
 
 __all__ = ["SightAdmin"]
 
@@ -46,7 +47,7 @@ class TagAdmin(_TagBase):
 
 
 @admin.register(EnrolmentToken)
-class EnrolmentTokenAdmin(_TokenBase):
+class EnrolmentTokenAdmin(NotWritten, _TokenBase):
     """Seen and revoked; made on the page where its secret is shown."""
 
     list_display = (
@@ -57,14 +58,6 @@ class EnrolmentTokenAdmin(_TokenBase):
     search_fields = ("name", "machine__machine_id")
     actions = ("revoke",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: EnrolmentToken | None = None
-    ) -> bool:
-        return False
-
     @admin.action(description="Revoke", permissions=["delete"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[EnrolmentToken]) -> None:
         by = request.user if isinstance(request.user, User) else None
@@ -73,7 +66,7 @@ class EnrolmentTokenAdmin(_TokenBase):
 
 
 @admin.register(Credential)
-class CredentialAdmin(_CredentialBase):
+class CredentialAdmin(NotWritten, _CredentialBase):
     """Seen and revoked; nothing of the secret is kept to be seen."""
 
     list_display = (
@@ -88,14 +81,6 @@ class CredentialAdmin(_CredentialBase):
         *("revoked_at", "clone_seen_at", "certificate_serial"),
     )
     actions = ("revoke", "trust")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: Credential | None = None
-    ) -> bool:
-        return False
 
     @admin.action(description="Revoke all of these machines", permissions=["delete"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[Credential]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -10,10 +10,11 @@ from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from hub.people import audit, second, sessions
+from hub.people.look_only import LookOnly
 from hub.people.models import ApiToken, AuditEntry
 from hub.people.office import Office
 
@@ -87,7 +88,7 @@ class ApiTokenAdmin(Office, _TokenBase):
 
 
 @admin.register(AuditEntry)
-class AuditAdmin(Office, _AuditBase):
+class AuditAdmin(LookOnly, Office, _AuditBase):
     """Read, searched, and nobody's to change."""
 
     list_display = ("at", "by_name", "action", "subject", "address", "more")
@@ -99,19 +100,3 @@ class AuditAdmin(Office, _AuditBase):
     @admin.display(description="detail")
     def more(self, entry: AuditEntry) -> str:
         return ", ".join(f"{name}: {value}" for name, value in entry.detail.items())
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        return {}

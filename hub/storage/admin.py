@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from hub.people.look_only import LookOnly, NotWritten
 from hub.storage.dead_letters import try_again
 from hub.storage.models import DeadLetter, Layout, LayoutSeries, Metric
 
@@ -20,42 +21,25 @@ else:
     _Admin, _Inline = admin.ModelAdmin, admin.TabularInline
 
 
-class _LookOnly:
-    def has_add_permission(
-        self, request: HttpRequest, obj: models.Model | None = None
-    ) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: models.Model | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: models.Model | None = None
-    ) -> bool:
-        return False
-
-
 @admin.register(Metric)
-class MetricAdmin(_LookOnly, _Admin):
+class MetricAdmin(LookOnly, _Admin):
     list_display = ("name", "unit", "kind", "help")
     search_fields = ("name", "help")
 
 
-class SeriesInline(_LookOnly, _Inline):
+class SeriesInline(LookOnly, _Inline):
     model = LayoutSeries
     fields = ("position", "metric", "attributes")
 
 
 @admin.register(Layout)
-class LayoutAdmin(_LookOnly, _Admin):
+class LayoutAdmin(LookOnly, _Admin):
     list_display = ("id", "created_at")
     inlines = (SeriesInline,)
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(_LookOnly, _Admin):
+class DeadLetterAdmin(NotWritten, _Admin):
     """Samples that the database refused; each may be tried again, or thrown away."""
 
     list_display = ("machine", "sequence", "time", "buried_at", "short_reason")

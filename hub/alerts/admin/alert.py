@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
 
 from hub.alerts.models import Alert, Blindness
+from hub.people.look_only import LookOnly
 
 if TYPE_CHECKING:
     _AlertBase = admin.ModelAdmin[Alert]
@@ -18,25 +17,8 @@ else:
     _AlertBase = _BlindnessBase = admin.ModelAdmin
 
 
-class _Seen:
-    """History is read."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-
 @admin.register(Alert)
-class AlertAdmin(_Seen, _AlertBase):
+class AlertAdmin(LookOnly, _AlertBase):
     list_display = (
         "rule_name",
         "machine_title",
@@ -52,5 +34,5 @@ class AlertAdmin(_Seen, _AlertBase):
 
 
 @admin.register(Blindness)
-class BlindnessAdmin(_Seen, _BlindnessBase):
+class BlindnessAdmin(LookOnly, _BlindnessBase):
     list_display = ("start", "end", "why")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from hub.alerts.delivery import revive
 from hub.alerts.models import Attempt, Delivery, Notice
+from hub.people.look_only import LookOnly
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin[Delivery]
@@ -21,33 +22,19 @@ else:
     _AttemptBase = _NoticeBase = admin.TabularInline
 
 
-class _Seen:
-    """History is read."""
-
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class AttemptInline(_Seen, _AttemptBase):
+class AttemptInline(LookOnly, _AttemptBase):
     model = Attempt
+    extra = 0
 
 
-class NoticeInline(_Seen, _NoticeBase):
+class NoticeInline(LookOnly, _NoticeBase):
     model = Notice
+    extra = 0
     fields = ("alert", "what", "number", "created_at")
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(_Seen, _Base):
+class DeliveryAdmin(LookOnly, _Base):
     list_display = ("created_at", "contact", "state", "due_at", "attempts_made", "said")
     list_filter = ("state", "contact", "created_at")
     list_select_related = ("contact",)
