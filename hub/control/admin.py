@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,7 +15,7 @@ from django.views.decorators.http import require_POST
 from hub.control import edit, fields
 from hub.control.forms import SettingsForm, StageForm
 from hub.control.models import AgentSettings, Revision, Rollout, Scope, Standing
-from hub.people import audit
+from hub.people import audit, person
 from hub.people.look_only import LookOnly
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class AgentSettingsAdmin(_Settings):
         chosen = stage.stage if stage.is_valid() else None
         try:
             revision = edit.bring_back(
-                settings, number, by=_user(request), stage=chosen
+                settings, number, by=person.of(request), stage=chosen
             )
         except edit.Unfit as wrong:
             messages.error(request, str(wrong))
@@ -164,7 +163,9 @@ class AgentSettingsAdmin(_Settings):
     ) -> HttpResponse:
         chosen = stage.stage if settings.scope != Scope.MACHINE else None
         try:
-            revision = edit.save(settings, form.wanted, by=_user(request), stage=chosen)
+            revision = edit.save(
+                settings, form.wanted, by=person.of(request), stage=chosen
+            )
         except edit.Unfit as wrong:
             messages.error(request, str(wrong))
         else:
@@ -244,7 +245,3 @@ def _note(
 
 def _to(settings: AgentSettings) -> HttpResponseRedirect:
     return redirect(reverse("admin:control_agentsettings_change", args=[settings.pk]))
-
-
-def _user(request: HttpRequest) -> User | None:
-    return request.user if isinstance(request.user, User) else None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from hub.machines import clones, credentials, enrolment
 from hub.machines.models import Credential, EnrolmentToken, Machine, Tag
 from hub.machines.sight_admin import SightAdmin
+from hub.people import address, person
 from hub.people.look_only import NotWritten
 
 __all__ = ["SightAdmin"]
@@ -60,7 +60,7 @@ class EnrolmentTokenAdmin(NotWritten, _TokenBase):
 
     @admin.action(description="Revoke", permissions=["delete"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[EnrolmentToken]) -> None:
-        by = request.user if isinstance(request.user, User) else None
+        by = person.of(request)
         ended = sum(enrolment.revoke_token(token.pk, by) for token in chosen)
         messages.success(request, f"Revoked: {ended}.")
 
@@ -84,18 +84,17 @@ class CredentialAdmin(NotWritten, _CredentialBase):
 
     @admin.action(description="Revoke all of these machines", permissions=["delete"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[Credential]) -> None:
-        by = request.user if isinstance(request.user, User) else None
+        by = person.of(request)
         machines = {one.machine.pk for one in chosen}
-        address = str(request.META.get("REMOTE_ADDR", ""))
         for pk in machines:
-            credentials.revoke(pk, by, address=address)
+            credentials.revoke(pk, by, address=address.of(request))
         messages.success(request, f"Machines cut off: {len(machines)}.")
 
     @admin.action(
         description="Not a clone: take whoever comes next", permissions=["delete"]
     )
     def trust(self, request: HttpRequest, chosen: QuerySet[Credential]) -> None:
-        by = request.user if isinstance(request.user, User) else None
+        by = person.of(request)
         for one in chosen:
             clones.forget(one.pk, by)
         messages.success(request, f"Trusted again: {len(chosen)}.")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -21,7 +20,7 @@ from hub.control.forms import SettingsForm
 from hub.control.merge import merge
 from hub.control.models import Revision, Rollout, Stand, Standing
 from hub.machines.models import Machine
-from hub.people import audit
+from hub.people import audit, person
 from hub.people.policy import operator, viewer
 from hub.people.roles import may_operate
 from hub.web import credential, diagnosis
@@ -130,7 +129,7 @@ def settle(request: HttpRequest, machine_id: str) -> HttpResponse:
     form = SettingsForm(request.POST, wanted=own.wanted, collectors=_collectors(found))
     said = ""
     if form.is_valid():
-        revision = edit.save(own, form.wanted, by=_user(request))
+        revision = edit.save(own, form.wanted, by=person.of(request))
         said = _told(request, found, revision)
         form = _unbound(found)
     return _answered(request, found, form, said)
@@ -143,7 +142,9 @@ def bring_back(request: HttpRequest, machine_id: str, number: int) -> HttpRespon
     """Undo: want once more what an earlier revision said."""
     found = find_machine(request, machine_id)
     try:
-        revision = edit.bring_back(edit.settings_of(found), number, by=_user(request))
+        revision = edit.bring_back(
+            edit.settings_of(found), number, by=person.of(request)
+        )
     except edit.Unfit as wrong:
         raise Http404(str(wrong)) from wrong
     said = _told(request, found, revision)
@@ -257,7 +258,3 @@ def _unbound(machine: Machine) -> SettingsForm:
 def _collectors(machine: Machine) -> list[str]:
     found = Standing.objects.filter(pk=machine.pk).values_list("collectors", flat=True)
     return list(found.first() or [])
-
-
-def _user(request: HttpRequest) -> User | None:
-    return request.user if isinstance(request.user, User) else None

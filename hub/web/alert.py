@@ -17,6 +17,7 @@ from hub.alerts.culprit import lines
 from hub.alerts.models import Alert
 from hub.alerts.text import fill
 from hub.alerts.told import ledger, untold
+from hub.people import person
 from hub.people.policy import operator, viewer
 from hub.people.roles import may_operate
 from hub.web.alert_chart import chart
@@ -76,28 +77,23 @@ def _answering(action: Action) -> Callable[[HttpRequest, int], HttpResponse]:
 @_answering
 def acknowledge(request: HttpRequest, alert: Alert) -> None:
     note = request.POST.get("note", "").replace("\0", "").strip()
-    answers.acknowledge(alert, by=_user(request), note=note)
+    answers.acknowledge(alert, by=person.of(request), note=note)
 
 
 @_answering
 def take_back(request: HttpRequest, alert: Alert) -> None:
-    answers.take_back(alert, by=_user(request))
+    answers.take_back(alert, by=person.of(request))
 
 
 @_answering
 def silence(request: HttpRequest, alert: Alert) -> None:
     _, length = LENGTHS.get(request.POST.get("length", ""), LENGTHS["1h"])
-    answers.silence(alert, by=_user(request), length=length)
+    answers.silence(alert, by=person.of(request), length=length)
 
 
 @_answering
 def lift(request: HttpRequest, alert: Alert) -> None:
-    answers.lift(alert, by=_user(request))
-
-
-def _user(request: HttpRequest) -> Any:
-    # The policy has let nobody pass who is not signed in.
-    return request.user
+    answers.lift(alert, by=person.of(request))
 
 
 def _find(request: HttpRequest, pk: int) -> Alert:

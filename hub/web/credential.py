@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from hub.machines import credentials
 from hub.machines.models import Machine
-from hub.people import address
+from hub.people import address, person
 from hub.people.policy import administrator
 from hub.people.roles import may_administer
 from hub.web.find import find_machine
@@ -24,12 +24,7 @@ from hub.web.find import find_machine
 def revoke(request: HttpRequest, machine_id: str) -> HttpResponse:
     """Make the agent's secret worthless: its stream ends within seconds."""
     machine = find_machine(request, machine_id)
-    credentials.revoke(
-        machine.pk,
-        # `administrator` has let nobody pass who is not signed in.
-        request.user,  # type: ignore[arg-type]
-        address=address.of(request),
-    )
+    credentials.revoke(machine.pk, person.of(request), address=address.of(request))
     found = {"machine": machine, "was_asked": True, **context(request, machine)}
     return render(request, "web/credential.html", found)
 

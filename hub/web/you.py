@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth import password_validation, update_session_auth_hash
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from hub.machines.models import Tag
 from hub.machines.sight import limits_of
-from hub.people import audit, entry, sealing, second, sessions, tokens
+from hub.people import audit, entry, person, sealing, second, sessions, tokens
 from hub.people.entry import How
 from hub.people.models import ApiToken, Scope
 from hub.people.policy import viewer
@@ -49,7 +48,7 @@ def you(request: HttpRequest) -> HttpResponse:
 @require_POST
 def password(request: HttpRequest) -> HttpResponse:
     """Change it, or choose the first one. All other sessions end."""
-    user, new = _user(request), request.POST.get("new", "")
+    user, new = person.of(request), request.POST.get("new", "")
     if not entry.may_try(request, user.get_username()):
         return _page(request, {"password": TOO_MANY}, status=429)
     if _needs_old(request) and not user.check_password(request.POST.get("old", "")):
@@ -72,7 +71,7 @@ def password(request: HttpRequest) -> HttpResponse:
 @require_POST
 def second_factor(request: HttpRequest) -> HttpResponse:
     """Show what to scan; with its first code, turn the second factor on."""
-    user = _user(request)
+    user = person.of(request)
     code = request.POST.get("code")
     kept = request.session.get(PENDING)
     if code is None or not kept:
@@ -98,7 +97,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 @require_POST
 def second_factor_off(request: HttpRequest) -> HttpResponse:
     """Turn it off. Somebody who came by a link of the console needs no code."""
-    user = _user(request)
+    user = person.of(request)
     if problem := _code_problem(request):
         return _page(request, {"second": problem})
     second.turn_off(user)
@@ -111,7 +110,7 @@ def second_factor_off(request: HttpRequest) -> HttpResponse:
 @viewer
 @require_POST
 def recovery_codes(request: HttpRequest) -> HttpResponse:
-    user = _user(request)
+    user = person.of(request)
     if not second.is_on(user):
         return redirect("web:you")
     if problem := _code_problem(request):
@@ -125,7 +124,8 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
 @require_POST
 def make_token(request: HttpRequest) -> HttpResponse:
     """Make a token and show its secret, this once."""
-    user, name = _user(request), request.POST.get("name", "").replace("\0", "").strip()
+    user = person.of(request)
+    name = request.POST.get("name", "").replace("\0", "").strip()
     scope = request.POST.get("scope", Scope.READ)
     days = request.POST.get("days", "90")
     if user.api_tokens.count() >= MAX_TOKENS:
@@ -147,7 +147,7 @@ def make_token(request: HttpRequest) -> HttpResponse:
 @viewer
 @require_POST
 def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
-    token = get_object_or_404(ApiToken, pk=pk, user=_user(request))
+    token = get_object_or_404(ApiToken, pk=pk, user=person.of(request))
     token.delete()
     audit.of(request, "token.revoked", token.name)
     messages.success(request, f"The token “{token.name}” lets nobody in any more.")
@@ -159,7 +159,7 @@ def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def end_sessions(request: HttpRequest) -> HttpResponse:
     """End all other sessions, or the one that is named."""
-    user = _user(request)
+    user = person.of(request)
     only = request.POST.get("id") or None
     count = sessions.end(user, but=request.session.session_key, only=only)
     audit.of(request, "sessions.ended", user.get_username(), count=count)
@@ -174,7 +174,7 @@ def _page(
     more: dict[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    user = _user(request)
+    user = person.of(request)
     limits = limits_of(user)
     context = {
         "here": "you",
@@ -199,7 +199,7 @@ def _page(
 
 
 def _offer(request: HttpRequest, secret: str, problem: str = "") -> HttpResponse:
-    context = {"offer": second.offer(_user(request), secret), "problem": problem}
+    context = {"offer": second.offer(person.of(request), secret), "problem": problem}
     return render(request, "web/second_factor.html", context)
 
 
@@ -208,7 +208,7 @@ def _codes(request: HttpRequest, codes: list[str]) -> HttpResponse:
 
 
 def _code_problem(request: HttpRequest) -> str:
-    user = _user(request)
+    user = person.of(request)
     if not _needs_code(request) or not second.is_on(user):
         return ""
     if not entry.may_try_code(user):
@@ -223,10 +223,4 @@ def _needs_code(request: HttpRequest) -> bool:
 def _needs_old(request: HttpRequest) -> bool:
     """Whoever forgot it comes by a link of the console, and has none to type."""
     is_by_link = entry.how_in(request) == How.LINK
-    return _user(request).has_usable_password() and not is_by_link
-
-
-def _user(request: HttpRequest) -> User:
-    user = request.user
-    assert isinstance(user, User), "the policy let a stranger in"
-    return user
+    return person.of(request).has_usable_password() and not is_by_link

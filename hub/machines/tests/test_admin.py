@@ -4,10 +4,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from hub.machines import enrolment
 from hub.machines.models import Credential, EnrolmentToken, Machine
 from hub.people import secrets
+from hub.people.models import AuditEntry
 from hub.people.owner import owner
 
 pytestmark = pytest.mark.django_db
@@ -29,9 +31,11 @@ def credential() -> Credential:
     return enrolment.enrol(token, "web-1", secrets.make("sma_")).credential
 
 
-def act(browser: Client, model: str, action: str, *pks: int) -> None:
+def act(browser: Client, model: str, action: str, *pks: int, heard: str = "") -> None:
     url = reverse(f"admin:{model}_changelist")
-    answer = browser.post(url, {"action": action, "_selected_action": pks})
+    headers = {"X-Forwarded-For": heard} if heard else {}
+    said = {"action": action, "_selected_action": pks}
+    answer = browser.post(url, said, headers=headers)
     assert answer.status_code == 302
 
 
@@ -72,6 +76,17 @@ def test_they_are_revoked_there(browser: Client, credential: Credential) -> None
     credential.refresh_from_db()
     assert not token.opens(timezone.now())
     assert not credential.is_live
+
+
+def test_who_cut_a_machine_off_is_noted_as_the_proxy_heard_them(
+    browser: Client, credential: Credential, settings: Settings
+) -> None:
+    settings.BEHIND_TLS = True
+
+    act(browser, CREDENTIALS, "revoke", credential.pk, heard="10.0.0.1, 198.51.100.1")
+
+    entry = AuditEntry.objects.get(action="credential.revoked")
+    assert (entry.by_name, entry.address) == ("owner", "198.51.100.1")
 
 
 def test_a_clone_is_settled_there(browser: Client, credential: Credential) -> None:
