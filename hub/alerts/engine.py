@@ -136,7 +136,9 @@ class Engine:
             watched = self._meet(sample.machine)
             if watched is None:
                 return
-        self._put_plan(watched, sample.layout)
+        if not self._put_plan(watched, sample.layout):
+            watched.hear(sample)
+            return
         self._changes += watched.take(sample)
         self.judged += 1
 
@@ -149,15 +151,17 @@ class Engine:
         watched = self.machines[machine] = Watched(machine, interval_s)
         return watched
 
-    def _put_plan(self, watched: Watched, layout_id: int) -> None:
+    def _put_plan(self, watched: Watched, layout_id: int) -> bool:
+        """Judge by this layout from now on; False: nobody knows what it says."""
         plan = watched.plan
         if plan is not None and plan.layout.id == layout_id:
-            return
+            return True
         try:
             layout = layouts.get(layout_id)
         except UnknownLayout:
-            return
+            return False
         watched.put_plan(self.book.plan(watched.pk, layout))
+        return True
 
     # -- rules
 
@@ -248,7 +252,8 @@ class Engine:
             watched = machines[pk]
             judged_ms = watched.position.received_ms
             for sample in samples:
-                self._put_plan(watched, sample.layout)
+                if not self._put_plan(watched, sample.layout):
+                    continue
                 if sample.received_ms <= judged_ms:
                     watched.warm(sample)
                 else:

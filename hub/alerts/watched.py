@@ -152,7 +152,7 @@ class Watched:
 
     def take(self, sample: StoredSample) -> list[Change]:
         """Judge a sample; one that is late or was judged before changes nothing."""
-        self.seen_ms = max(self.seen_ms or 0, sample.received_ms)
+        self.hear(sample)
         values = self._admit(sample)
         if values is None or self.plan is None:
             return []
@@ -166,6 +166,10 @@ class Watched:
         if self._gone:
             changes += self._drop_gone(at_ms)
         return changes
+
+    def hear(self, sample: StoredSample) -> None:
+        """Know that the machine is there, whatever it says."""
+        self.seen_ms = max(self.seen_ms or 0, sample.received_ms)
 
     def warm(self, sample: StoredSample) -> None:
         """Fill the windows with a sample that was judged before."""

@@ -38,8 +38,12 @@ class Refused(NamedTuple):
     detail: str
 
 
-class Known(NamedTuple):
-    """A layout of this stream: its row, and how long its vectors are."""
+@dataclass(slots=True)
+class Known:
+    """A layout of a stream: its number, and how long its vectors are.
+
+    A provisional number becomes the stored one, for all streams at once.
+    """
 
     id: int
     size_bytes: int

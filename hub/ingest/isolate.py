@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db import (
     DatabaseError,
@@ -17,6 +17,7 @@ from django.db import (
 
 from hub.ingest.decode import finite
 from hub.log import get_logger
+from hub.storage import provisional
 from hub.storage.database import DatabaseDown, blames_a_row
 from hub.storage.raw import Incoming, RefusedAt, Written
 from hub.storage.sample import StoredSample
@@ -98,7 +99,7 @@ class Isolator:
         incoming = [item for item in items if isinstance(item, Incoming)]
         refused = [item for item in items if isinstance(item, RefusedAt)]
         try:
-            written = self._write(finite(incoming), refused)
+            written = self._write(finite(numbered(incoming)), refused)
         except HUB_FAULTS as fault:
             if isinstance(fault, DatabaseError) and blames_a_row(fault):
                 return fault
@@ -114,8 +115,24 @@ class Isolator:
         if isinstance(item, RefusedAt):
             # No row of anybody's: the database itself is not well.
             raise error
-        self._bury(item, str(error))
+        [numbered_] = numbered([item])
+        self._bury(numbered_, str(error))
         outcome.buried.append((item, error))
+
+
+def numbered(batch: list[Incoming]) -> list[Incoming]:
+    """Return the batch with provisional layouts replaced by stored ones.
+
+    Blocking. Raises DatabaseDown.
+    """
+    if not provisional.were_given():
+        return batch
+    return [
+        replace(i, sample=replace(i.sample, layout=provisional.stored(i.sample.layout)))
+        if i.sample.layout < 0
+        else i
+        for i in batch
+    ]
 
 
 def tell(outcome: Outcome) -> None:

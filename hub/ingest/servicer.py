@@ -26,6 +26,7 @@ from hub.ingest.greeter import Greeter
 from hub.ingest.hello import BadHello
 from hub.ingest.instants import Instants
 from hub.ingest.isolate import HUB_FAULTS
+from hub.ingest.learner import Learner
 from hub.ingest.lookups import Lookups
 from hub.ingest.processes import Sightings
 from hub.ingest.rations import Exhausted, Ration, Rations
@@ -71,6 +72,7 @@ class MetricsServicer(MetricsServiceServicer):
         self._greeter = Greeter(
             streams, announcer, self._lookups, is_away=lambda: writer.away
         )
+        self._learner = Learner(self._lookups, is_away=lambda: writer.away)
         self._rations = Rations()
         self._instants = Instants(announcer)
         self._farewells = Farewells(announcer, self._lookups)
@@ -80,6 +82,7 @@ class MetricsServicer(MetricsServiceServicer):
     async def close(self) -> None:
         self._instants.close()
         self._farewells.close()
+        self._learner.close()
         await self._lookups.close()
         for task in self._tasks:
             task.cancel()
@@ -227,10 +230,10 @@ class MetricsServicer(MetricsServiceServicer):
     async def _learn(self, message: pb.Layout, ration: Ration) -> Known:
         series = decode.layout(message)
         info = layouts.at_hand(series)
-        if info is None:
-            ration.layout()
-            info = await self._lookups.call(layouts.learn, series)
-        return Known(info.id, 4 * len(series))
+        if info is not None:
+            return Known(info.id, 4 * len(series))
+        ration.layout()
+        return await self._learner.learn(series)
 
     # -- states
 

@@ -48,6 +48,15 @@ class Hot(Protocol):
     def processes(self, pk: int) -> list[Snapshot]:
         """Return a machine's snapshots of the last 15 minutes, ascending by time."""
 
+    def put_layout(self, number: int, description: bytes) -> bytes:
+        """Keep what a provisional layout says for 15 minutes; return what is kept.
+
+        Another description is returned when the number was taken before.
+        """
+
+    def layout(self, number: int) -> bytes | None:
+        """Return what a provisional layout says; None = it is not known."""
+
     def ready(self) -> None:
         """Return when the store answers."""
 

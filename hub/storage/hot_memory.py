@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hub.storage import processes
 from hub.storage.hot_terms import (
+    LAYOUT_MS,
     PROCESSES_LIMIT,
     PROCESSES_MS,
     RECENT_LIMIT,
@@ -35,6 +36,8 @@ class MemoryHot:
         self._trails: dict[int, bytearray] = {}
         # Per machine, (taken, packed), ascending.
         self._processes: dict[int, list[tuple[int, bytes]]] = {}
+        # Provisional layouts: until when, what they say.
+        self._layouts: dict[int, tuple[float, bytes]] = {}
 
     def put(self, samples: Sequence[StoredSample]) -> None:
         oldest_ms = self._oldest_ms()
@@ -84,6 +87,20 @@ class MemoryHot:
         with self._lock:
             kept = list(self._processes.get(pk, ()))
         return [processes.unpack(item) for at_ms, item in kept if at_ms >= oldest_ms]
+
+    def put_layout(self, number: int, description: bytes) -> bytes:
+        now_s = self._clock()
+        with self._lock:
+            for old in [n for n, (until, _) in self._layouts.items() if until < now_s]:
+                del self._layouts[old]
+            _, kept = self._layouts.get(number, (0, description))
+            self._layouts[number] = now_s + LAYOUT_MS / 1000, kept
+        return kept
+
+    def layout(self, number: int) -> bytes | None:
+        with self._lock:
+            until_s, kept = self._layouts.get(number, (0.0, b""))
+        return kept if until_s >= self._clock() else None
 
     def ready(self) -> None:
         """Memory always answers."""

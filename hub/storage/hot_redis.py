@@ -3,6 +3,7 @@
     hot:latest         hash, machine → its newest sample
     hot:recent:<pk>    list of the last five minutes, in the order they came
     hot:processes:<pk> list of the newest snapshots of processes
+    hot:layout:<n>     what a provisional layout says
     hot:cpu:<minute>   string of two bytes for each machine, see trail.py
 
 One script takes a whole batch in: a round trip, and no race between processes
@@ -23,6 +24,7 @@ from redis.retry import Retry
 
 from hub.storage import processes
 from hub.storage.hot_terms import (
+    LAYOUT_MS,
     PROCESSES_LIMIT,
     PROCESSES_MS,
     RECENT_LIMIT,
@@ -106,6 +108,7 @@ class RedisHot:
         self._recent = f"{prefix}recent:"
         self._trail = f"{prefix}cpu:"
         self._processes = f"{prefix}processes:"
+        self._layout = f"{prefix}layout:"
         self._minutes = Minutes()
         self._clock = clock
 
@@ -173,6 +176,22 @@ class RedisHot:
         found = (processes.unpack(item) for item in items)
         fresh = [one for one in found if one.taken_ms >= oldest_ms]
         return sorted(fresh, key=lambda one: one.taken_ms)
+
+    def put_layout(self, number: int, description: bytes) -> bytes:
+        key = f"{self._layout}{number}"
+        kept: Any
+        with _down(), self._redis.pipeline() as pipeline:
+            pipeline.set(key, description, nx=True)
+            pipeline.pexpire(key, LAYOUT_MS)
+            pipeline.get(key)
+            *_, kept = pipeline.execute()
+        return bytes(kept)
+
+    def layout(self, number: int) -> bytes | None:
+        found: Any
+        with _down():
+            found = self._redis.get(f"{self._layout}{number}")
+        return None if found is None else bytes(found)
 
     def ready(self) -> None:
         with _down():

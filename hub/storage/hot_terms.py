@@ -12,6 +12,9 @@ RECENT_LIMIT = 300
 PROCESSES_MS = 15 * 60 * 1000
 PROCESSES_LIMIT = 12
 
+# What a provisional layout says outlives every sample that is kept here.
+LAYOUT_MS = 15 * 60 * 1000
+
 
 class HotDown(Exception):
     """Hot state cannot answer now (temporary): ask the database."""

@@ -1,7 +1,8 @@
 """Layouts: which series the places of a vector belong to.
 
 A layout is known by the digest of all it says, so it never changes once it is
-stored, and what is read once can be kept.
+stored, and what is read once can be kept. One below zero is not stored yet, see
+`provisional.py`.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def learn(series: Sequence[SeriesInfo]) -> LayoutInfo:
     digest = _digest(series)
     with guard():
         number = _store(digest, series)
-    return _keep(LayoutInfo(number, tuple(series)), digest)
+    return keep(LayoutInfo(number, tuple(series)), digest)
 
 
 def at_hand(series: Sequence[SeriesInfo]) -> LayoutInfo | None:
@@ -111,6 +112,8 @@ def get(layout_id: int) -> LayoutInfo:
     known = cached(layout_id)
     if known is not None:
         return known
+    if layout_id < 0:
+        return keep(LayoutInfo(layout_id, _told(layout_id)))
     with guard():
         rows = list(
             LayoutSeries.objects.filter(layout=layout_id)
@@ -119,7 +122,7 @@ def get(layout_id: int) -> LayoutInfo:
         )
         if not rows and not Layout.objects.filter(pk=layout_id).exists():
             raise UnknownLayout(f"no layout {layout_id}")
-    return _keep(LayoutInfo(layout_id, tuple(_series(row) for row in rows)))
+    return keep(LayoutInfo(layout_id, tuple(_series(row) for row in rows)))
 
 
 def forget_all() -> None:
@@ -130,9 +133,43 @@ def forget_all() -> None:
         _shared.clear()
 
 
-def _digest(series: Sequence[SeriesInfo]) -> bytes:
+def described(series: Sequence[SeriesInfo]) -> bytes:
+    """Return all that a layout says; `read` is the way back."""
     content = [[s.metric, s.unit, s.kind, s.help, s.attributes] for s in series]
-    return hashlib.sha256(json.dumps(content).encode()).digest()
+    return json.dumps(content).encode()
+
+
+def read(description: bytes) -> tuple[SeriesInfo, ...]:
+    """Return the series of a description. Raises ValueError."""
+    try:
+        return tuple(
+            SeriesInfo(metric, unit, kind, told, tuple((k, v) for k, v in attributes))
+            for metric, unit, kind, told, attributes in json.loads(description)
+        )
+    except TypeError as wrong:
+        raise ValueError("that describes no layout") from wrong
+
+
+def digest_of(description: bytes) -> bytes:
+    return hashlib.sha256(description).digest()
+
+
+def _digest(series: Sequence[SeriesInfo]) -> bytes:
+    return digest_of(described(series))
+
+
+def _told(layout_id: int) -> tuple[SeriesInfo, ...]:
+    """Return the series of a layout that only hot state knows."""
+    # Hot state draws trails, and those read layouts.
+    from hub.storage.hot import HotDown, get_hot
+
+    try:
+        description = get_hot().layout(layout_id)
+    except HotDown as down:
+        raise UnknownLayout(f"layout {layout_id} cannot be read now") from down
+    if description is None:
+        raise UnknownLayout(f"no layout {layout_id}")
+    return read(description)
 
 
 def _store(digest: bytes, series: Sequence[SeriesInfo]) -> int:
@@ -179,7 +216,8 @@ def _series(row: LayoutSeries) -> SeriesInfo:
     return SeriesInfo(metric.name, metric.unit, metric.kind, metric.help, attributes)
 
 
-def _keep(layout: LayoutInfo, digest: bytes | None = None) -> LayoutInfo:
+def keep(layout: LayoutInfo, digest: bytes | None = None) -> LayoutInfo:
+    """Hold a layout at hand; return the one object that stands for it here."""
     with _lock:
         if len(_shared) > CACHED_SERIES:
             _shared.clear()

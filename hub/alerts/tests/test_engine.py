@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -327,3 +328,21 @@ def test_no_blindness_is_noted_at_the_first_start(world: World) -> None:
     world.tick(world.machine())
 
     assert not Blindness.objects.exists()
+
+
+def test_a_sample_whose_layout_nobody_knows_is_a_sign_of_life_and_no_reading(
+    world: World,
+) -> None:
+    world.rule()
+    world.rule(
+        name="Machine is down", kind="down", metric="", operator="gte",
+        warning=None, critical=12,
+    )  # fmt: skip
+    machine = world.machine()
+    world.play(machine, [0.1])
+
+    for _ in range(30):
+        world.now_ms += 5000
+        world.turn(replace(world.sample(machine, 0.9), layout=-4711))
+
+    assert open_alerts() == []

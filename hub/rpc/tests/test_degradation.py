@@ -21,6 +21,8 @@ from hub.events.redis_streams import RedisStreamsBus
 from hub.ingest.tests import wire
 from hub.rpc.tests.agent import Agent, agent
 from hub.rpc.tests.test_grpcserve import environment, migrate, serving
+from hub.storage import layouts
+from hub.storage.hot_redis import RedisHot
 from hub.storage.sample import unpack
 from hub.testing.processes import Process
 from hub.testing.services import postgres, redis
@@ -55,6 +57,16 @@ class Hub(NamedTuple):
             )
             return [row[0] for row in rows]
 
+    def mounts(self) -> list[tuple[list[str], int]]:
+        """Return what layouts say that have samples, and how many; fewest first."""
+        with psycopg.connect(self.database_url) as connection:
+            return connection.execute(
+                "SELECT array_agg(attributes ->> 'mountpoint' ORDER BY position), n"
+                " FROM storage_layoutseries JOIN (SELECT layout_id, count(*) n"
+                " FROM storage_sample GROUP BY 1) used USING (layout_id)"
+                " GROUP BY layout_id, n ORDER BY count(*)"
+            ).fetchall()
+
     def execute(self, statement: LiteralString) -> None:
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute(statement)
@@ -87,10 +99,13 @@ class Told:
 
     def __init__(self) -> None:
         self.sequences: list[int] = []
+        self.layouts: dict[int, int] = {}
         self._more = asyncio.Event()
 
     def note(self, payload: bytes) -> None:
-        self.sequences += [sample.sequence for sample in unpack(payload)]
+        for sample in unpack(payload):
+            self.sequences.append(sample.sequence)
+            self.layouts[sample.sequence] = sample.layout
         self._more.set()
 
     async def hears(self, sequence: int, *, within_s: float = SHOWN_S) -> None:
@@ -178,20 +193,49 @@ async def test_with_the_database_away_the_live_view_goes_on(
                 for sequence in range(2, 8):
                     await web.send(wire.samples(wire.sample(sequence, 0.5)))
                     await told.hears(sequence)
-                # It cannot be sent in order yet; it comes again.
-                await web.send(live(8))
+                # A disk was mounted: the list of series is one that nobody knows.
+                await web.send(wire.layout("/", "/data", id=2))
+                await web.send(wire.samples(wire.sample(8, 0.5, 0.1, layout=2)))
                 await told.hears(8)
-            await web.send(wire.samples(wire.sample(8, 0.5), wire.sample(9, 0.5)))
-            await asyncio.wait_for(web.acked(9), BACK_S)
-            await told.hears(9)
+                assert said_by(hub, told.layouts[8]) == ["/", "/data"]
+                # It cannot be sent in order yet; it comes again.
+                await web.send(live(9))
+                await told.hears(9)
+            await web.send(wire.samples(*(two(number) for number in (9, 10))))
+            await asyncio.wait_for(web.acked(10), BACK_S)
+            # Shown under its number for now, perhaps; the next one is not.
+            await web.send(wire.samples(two(11)))
+            await asyncio.wait_for(web.acked(11), BACK_S)
+            await told.hears(11)
         is_well(process)
 
-    assert hub.stored() == list(range(1, 10))
-    assert told.sequences == list(range(1, 10))
+    assert hub.stored() == list(range(1, 12))
+    assert hub.mounts() == [(["/"], 7), (["/", "/data"], 4)]
+    assert told.sequences == list(range(1, 12))
+    assert told.layouts[11] > 0
+
+
+def two(sequence: int) -> pb.Sample:
+    return wire.sample(sequence, 0.5, 0.1, layout=2)
 
 
 def live(sequence: int) -> pb.MetricsRequest:
-    return pb.MetricsRequest(live=wire.sample(sequence, 0.5))
+    return pb.MetricsRequest(live=two(sequence))
+
+
+def said_by(hub: Hub, layout: int) -> list[str]:
+    """Return what a layout says to a process that has not heard it from its agent."""
+    if layout > 0:
+        with psycopg.connect(hub.database_url) as connection:
+            rows = connection.execute(
+                "SELECT attributes ->> 'mountpoint' FROM storage_layoutseries"
+                " WHERE layout_id = %s ORDER BY position",
+                [layout],
+            )
+            return [mount for (mount,) in rows]
+    description = RedisHot(hub.redis_url).layout(layout)
+    assert description is not None
+    return [series.attributes[0][1] for series in layouts.read(description)]
 
 
 def is_well(process: Process) -> None:

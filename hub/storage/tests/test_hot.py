@@ -14,7 +14,7 @@ from django.conf import settings
 from hub.storage.hot import Hot, HotDown, get_hot, set_hot
 from hub.storage.hot_memory import MemoryHot
 from hub.storage.hot_redis import RedisHot
-from hub.storage.hot_terms import PROCESSES_LIMIT, RECENT_LIMIT
+from hub.storage.hot_terms import LAYOUT_MS, PROCESSES_LIMIT, RECENT_LIMIT
 from hub.storage.processes import Entry, Snapshot, nearest, pack, unpack
 from hub.storage.sample import StoredSample
 from hub.storage.tests.conftest import NOON_MS, sample
@@ -303,3 +303,21 @@ def test_the_settings_choose_the_kind() -> None:
     expected = RedisHot if settings.REDIS_URL else MemoryHot
     assert type(get_hot()) is expected
     assert get_hot() is get_hot()
+
+
+def test_what_a_provisional_layout_says_is_kept_and_never_replaced(hot: Hot) -> None:
+    assert hot.put_layout(-5, b"first") == b"first"
+
+    assert hot.put_layout(-5, b"second") == b"first"
+    assert hot.layout(-5) == b"first"
+    assert hot.layout(-6) is None
+
+
+def test_memory_forgets_a_layout_that_nobody_repeats(clock: Clock) -> None:
+    hot = MemoryHot(clock)
+    hot.put_layout(-5, b"first")
+
+    clock.move(LAYOUT_MS / 1000 + 1)
+
+    assert hot.layout(-5) is None
+    assert hot.put_layout(-5, b"second") == b"second"

@@ -37,6 +37,12 @@ class BrokenHot:
     def processes(self, pk: int) -> list[Snapshot]:
         raise HotDown("no answer")
 
+    def put_layout(self, number: int, description: bytes) -> bytes:
+        raise HotDown("no answer")
+
+    def layout(self, number: int) -> bytes | None:
+        raise HotDown("no answer")
+
     def ready(self) -> None:
         raise HotDown("no answer")
 
