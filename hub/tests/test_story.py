@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from hub.testing import hubs
-from hub.testing.services import chromium_path
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
@@ -23,14 +22,6 @@ LIVE_MS = 10_000
 CPU_MS = 60_000
 # Three intervals or 15 s without a sample, and some for the page to say so.
 STALE_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path())
-        yield chromium
-        chromium.close()
 
 
 @contextmanager

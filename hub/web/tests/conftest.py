@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
-from playwright.sync_api import Browser, sync_playwright
 
 from bench.seed import fill
 from hub.alerts.models import Rule
 from hub.machines.models import Machine
 from hub.people.roles import OPERATOR
 from hub.storage import hot, layouts
-from hub.testing.services import chromium_path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -48,14 +46,6 @@ def fleet(db: None) -> list[Machine]:
     """Three machines, just heard: atlas, nas and router."""
     pks = fill(3, minutes=10, gaps=False)
     return [Machine.objects.get(pk=pk) for pk in pks]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path())
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
