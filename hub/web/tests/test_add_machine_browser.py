@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from hub.testing import hubs
+from hub.testing.island import allowed, island
 from hub.testing.services import curl_folder
 from hub.web.tests.test_browser import PHONE, accessibility, listen
 
@@ -23,6 +26,8 @@ pytestmark = [pytest.mark.process, pytest.mark.browser]
 INSTALL_S = 120
 COMES_MS = 30_000
 CUT_S = 5
+# Where this user may make no networks, the same in the machine's own.
+NETWORK = "a network of its own" if allowed() else "this machine's network"
 ARRIVAL = '.arrival[data-machine="pasted"]'
 NAPS_S = "86399.25"
 
@@ -41,9 +46,11 @@ MOVES = """() => new Promise((done) => {
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """What stands for another machine: a home folder, and nothing of this checkout."""
+    """What stands for another machine: a home folder, and a way to the hub alone."""
 
     home: Path
+    # How a command begins that is to run there.
+    enter: tuple[str, ...]
 
     @property
     def prefix(self) -> Path:
@@ -56,7 +63,7 @@ class Elsewhere:
     def paste(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run what somebody would paste, in a shell that knows nothing."""
         return subprocess.run(
-            ["sh", "-c", command],
+            [*self.enter, "sh", "-c", command],
             cwd=self.home,
             env={
                 "HOME": str(self.home),
@@ -105,13 +112,31 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[hubs.Embedded]:
         yield running_hub
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Elsewhere]:
-    made = Elsewhere(tmp_path / "home")
-    made.home.mkdir()
-    yield made
-    if (made.prefix / "stop").exists():
-        subprocess.run([made.prefix / "stop"], timeout=15, check=True)
+@pytest.fixture(params=[NETWORK])
+def elsewhere(
+    hub: hubs.Embedded, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Elsewhere]:
+    # Short: the path of a socket may have a hundred bytes.
+    folder = tmp_path_factory.mktemp("far")
+    ports = [int(address.rpartition(":")[2]) for address in (hub.web, hub.grpc)]
+    with ExitStack() as stack:
+        enter = stack.enter_context(island(folder, *ports)) if allowed() else ()
+        made = Elsewhere(folder / "home", enter)
+        made.home.mkdir()
+        if enter:
+            nothing_else_is_reached_from(made)
+        yield made
+        if (made.prefix / "stop").exists():
+            subprocess.run([made.prefix / "stop"], timeout=15, check=True)
+
+
+def nothing_else_is_reached_from(elsewhere: Elsewhere) -> None:
+    """No package index, no other port of this machine: the hub has to have it all."""
+    tried = "import socket; socket.create_connection(({0!r}, {1}), 5)"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        for address in (other.getsockname(), ("192.0.2.1", 443)):
+            failed = elsewhere.paste(f'python3 -c "{tried.format(*address)}"')
+            assert re.search("refused|unreachable", failed.stderr), failed
 
 
 def test_a_pasted_command_brings_a_machine_and_revoking_cuts_it(
@@ -125,7 +150,7 @@ def test_a_pasted_command_brings_a_machine_and_revoking_cuts_it(
     elsewhere.install(pasted)
     open_what_arrived(page)
     watch_it_live(page)
-    see_a_process(page)
+    see_a_process(page, elsewhere)
 
     # The same command again brings it up to date and makes no second machine.
     first = elsewhere.pid()
@@ -188,8 +213,8 @@ def watch_it_live(page: Page) -> None:
     assert page.evaluate(MOVES) >= 3
 
 
-def see_a_process(page: Page) -> None:
-    process = subprocess.Popen(["sleep", NAPS_S])
+def see_a_process(page: Page, elsewhere: Elsewhere) -> None:
+    process = subprocess.Popen([*elsewhere.enter, "sleep", NAPS_S])
     try:
         page.get_by_role("link", name="Processes").click()
         page.get_by_placeholder("Name, user, command").fill(NAPS_S)
