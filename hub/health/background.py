@@ -15,7 +15,7 @@ from prometheus_client import generate_latest
 
 from hub import metrics
 from hub.events.ending import end
-from hub.health import dependencies
+from hub.health import dependencies, trust
 from hub.health.figures import recent
 from hub.health.shelf import ShelfDown, get_shelf
 from hub.log import get_logger
@@ -104,6 +104,8 @@ def tell(role: str, *, lifetime_s: float) -> None:
     }
     name = f"{PREFIX}{role}:{place}"
     get_shelf().put(name, orjson.dumps(told), lifetime_s=lifetime_s)
+    if role == trust.LISTENER:
+        trust.tell(lifetime_s=lifetime_s)
 
 
 class Measured:

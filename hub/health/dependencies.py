@@ -11,6 +11,7 @@ from django.db import connection
 from hub import metrics
 from hub.alerts import postbox
 from hub.events.bus import get_bus
+from hub.health import trust
 from hub.health.probe import Finding, InThread, Probe, Unwell
 from hub.storage.hot import get_hot
 from hub.storage.models import Watermark
@@ -24,6 +25,11 @@ ARCHIVE = "archive"
 
 # People are told of alerts; asked where there is a contact to tell.
 MESSAGES = "messages"
+
+# Whom agents meet; asked where pages and agents are served by different processes.
+CERTIFICATE = "certificate"
+# What the process is called, see `metrics.Role`, that makes commands for machines.
+PAGES = "web"
 
 
 class NotKept(Exception):
@@ -39,9 +45,12 @@ def probes() -> tuple[Probe, ...]:
         Probe("bus", _bus),
         Probe(MESSAGES, InThread(_messages)),
     )
-    if not settings.ARCHIVE_URL:
-        return needed
-    return (*needed, Probe(ARCHIVE, InThread(_archive)))
+    more = []
+    if settings.REDIS_URL and metrics.Role.name == PAGES:
+        more.append(Probe(CERTIFICATE, InThread(trust.compare)))
+    if settings.ARCHIVE_URL:
+        more.append(Probe(ARCHIVE, InThread(_archive)))
+    return (*needed, *more)
 
 
 async def findings() -> dict[str, Finding]:

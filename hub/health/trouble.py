@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from asgiref.sync import async_to_sync
 
 from hub.health import report
-from hub.health.dependencies import ARCHIVE, ESSENTIAL, MESSAGES, findings
+from hub.health.dependencies import (
+    ARCHIVE,
+    CERTIFICATE,
+    ESSENTIAL,
+    MESSAGES,
+    findings,
+)
 from hub.health.probe import Finding, State
 from hub.health.report import Judgement
 
@@ -50,7 +56,7 @@ def of_dependencies(found: Mapping[str, Finding]) -> Trouble | None:
     down = [
         one
         for name, one in found.items()
-        if one.state == State.DOWN and name not in (ARCHIVE, MESSAGES)
+        if one.state == State.DOWN and name not in (ARCHIVE, MESSAGES, CERTIFICATE)
     ]
     if not down:
         return _of_archive(found.get(ARCHIVE))

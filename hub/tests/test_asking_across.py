@@ -54,8 +54,9 @@ class Browser:
 
 
 @contextmanager
-def grpcserve(hub: Production, port: int) -> Iterator[Process]:
-    command = ("python", "manage.py", "grpcserve", "--port", str(port))
+def grpcserve(hub: Production, port: int, folder: str = "data") -> Iterator[Process]:
+    data = f"DATA_DIR={hub.folder / folder}"
+    command = ("env", data, "python", "manage.py", "grpcserve", "--port", str(port))
     with hub.run("grpcserve", *command) as process:
         process.wait_for_port(port, within_s=START_S)
         yield process
@@ -63,7 +64,7 @@ def grpcserve(hub: Production, port: int) -> Iterator[Process]:
 
 @contextmanager
 def agent(
-    hub: Production, machine_id: str, port: int, *, interval: str = ""
+    hub: Production, machine_id: str, port: int, **more: str
 ) -> Iterator[Process]:
     settings = {
         **hub.way_in(port),
@@ -72,7 +73,7 @@ def agent(
     }
     log = hub.folder / f"{machine_id}.log"
     # Empty: the hub may settle it.
-    settings["COLLECTOR_COLLECTION_INTERVAL"] = interval
+    settings |= {"COLLECTOR_COLLECTION_INTERVAL": "", **more}
     with hubs.agent(f"127.0.0.1:{port}", machine_id, log, **settings) as process:
         yield process
 
@@ -82,11 +83,16 @@ def test_questions_and_settings_find_their_agent(tmp_path: Path) -> None:
         hub.finish("migrate")
         other_port = free_port()
         first = stack.enter_context(grpcserve(hub, hub.grpc_port))
-        stack.enter_context(grpcserve(hub, other_port))
+        # Its folder is another one by mistake: so are its certificates.
+        stack.enter_context(grpcserve(hub, other_port, "not-shared"))
         web = stack.enter_context(hub.run("web"))
         web.wait_for_port(hub.http_port, within_s=START_S)
         stack.enter_context(agent(hub, "atlas", hub.grpc_port))
-        stack.enter_context(agent(hub, "nas", other_port, interval="1"))
+        its = {
+            "COLLECTOR_COLLECTION_INTERVAL": "1",
+            "COLLECTOR_CA_FILE": str(hub.folder / "not-shared/tls/ca.pem"),
+        }
+        stack.enter_context(agent(hub, "nas", other_port, **its))
         ada = Browser(f"http://127.0.0.1:{hub.http_port}")
         said = hub.finish("web", "python", "manage.py", "signinlink")
         [link] = re.findall(r"/sign-in/link/\S+", said)
@@ -96,6 +102,8 @@ def test_questions_and_settings_find_their_agent(tmp_path: Path) -> None:
             ada.until("/", f'data-id="{machine}"')
             ada.until(f"/agent-standing/{machine}", "Applied.")
 
+        ada.until("/ready", "must have the same DATA_DIR")
+        assert "must have the same DATA_DIR" in ada.get("/add-machine/")
         each_is_asked_by_its_own_process(ada)
         settings_reach_both(ada)
         a_process_that_dies_is_not_waited_for(ada, first)

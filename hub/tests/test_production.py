@@ -62,6 +62,8 @@ def test_the_services_of_the_compose_file_carry_a_sample_to_a_browser(
                 before = seen.get_attribute("datetime")
                 assert before
                 expect(seen).not_to_have_attribute("datetime", before, timeout=LIVE_MS)
+            said = page.request.get(f"http://127.0.0.1:{hub.http_port}/ready").text()
+            assert "Agents meet the authority sha256:" in said
             browser.close()
 
         started["worker"].wait_until(

@@ -21,7 +21,7 @@ from hub.machines.models import EnrolmentToken, Machine, Tag
 from hub.people.policy import administrator
 from hub.web import alarms, invitation, overview
 from hub.web.find import find_machine
-from hub.web.install import commands, place
+from hub.web.install import commands
 from hub.web.install.commands import Commands, Unknown
 from hub.web.invitation import LIFETIMES, MAX_USES, Invitation, Senseless
 from hub.web.rows import WORDS, Row
@@ -137,7 +137,7 @@ def _context(
         "new_tags": " ".join(name for name in shown.tags if name not in known),
         "lifetimes": [(key, label) for key, (label, _) in LIFETIMES.items()],
         "max_uses": MAX_USES,
-        "obstacle": place.obstacle(request),
+        "obstacle": commands.obstacle(request),
         "tokens": [_row(token) for token in _tokens()],
     }
 

@@ -42,6 +42,7 @@ DEPENDENCIES = {
     "hot": "Newest values",
     "bus": "Events",
     "messages": "Messages",
+    "certificate": "Certificate",
     "archive": "Archive",
 }
 ROLES = {

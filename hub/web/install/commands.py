@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest
 
 from hub.checks import grpc_speaks_tls
+from hub.health import trust
+from hub.health.probe import Unwell
 from hub.machines import authority
 from hub.web.install import place, script, stock
 from hub.web.install.script import Text
@@ -49,13 +51,24 @@ def check() -> None:
     Asked before a token is made: a command that carries the wrong one is worthless.
     """
     try:
-        _fingerprint() if grpc_speaks_tls() else ()
+        trust.compare()
+    except Unwell as differs:
+        raise Unknown(str(differs)) from None
     except (OSError, ValueError) as trouble:
         raise Unknown(
             "The hub's certificate cannot be read by this process "
             f"({trouble}). Web and grpcserve must share the folder tls in DATA_DIR, "
             "or be given GRPC_TLS_CERT."
         ) from None
+
+
+def obstacle(request: HttpRequest) -> place.Obstacle | None:
+    """Say what keeps machines out, before anybody makes a command."""
+    try:
+        check()
+    except Unknown as trouble:
+        return place.Obstacle(str(trouble))
+    return place.obstacle(request)
 
 
 class Commands:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from django.utils.html import escape
 from pytest_django import Settings
 
 from bench.seed import fill
+from hub.health import trust
+from hub.health.shelf import MemoryShelf, set_shelf
 from hub.machines import credentials, enrolment
 from hub.machines.models import Credential, EnrolmentToken, Machine, Tag
 from hub.people import secrets
@@ -118,6 +121,28 @@ def test_no_token_is_made_where_the_certificate_cannot_be_read(
 
     assert answer.status_code == 422
     assert "certificate cannot be read" in answer.content.decode()
+    assert not EnrolmentToken.objects.exists()
+
+
+@pytest.fixture
+def shelf() -> Iterator[None]:
+    set_shelf(MemoryShelf())
+    yield
+    set_shelf(None)
+
+
+def test_no_token_is_made_where_agents_meet_another_certificate(
+    asked: Client, settings: Settings, tmp_path: Path, shelf: None
+) -> None:
+    settings.GRPC_TLS = "on"
+    settings.DATA_DIR = tmp_path / "grpcserve"
+    trust.tell(lifetime_s=30)
+    settings.DATA_DIR = tmp_path / "web"
+
+    for answer in (asked.get(PAGE), asked.post(PAGE, {"lifetime": "1h", "uses": "1"})):
+        assert "must have the same DATA_DIR" in answer.content.decode()
+
+    assert answer.status_code == 422
     assert not EnrolmentToken.objects.exists()
 
 
