@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import secrets
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -64,8 +65,12 @@ def _connection_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_tries_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count tries to sign in or to enrol anew: all tests come from one address."""
+    """Count tries to sign in or to enrol anew: all tests come from one address.
+
+    In a window that begins now, so that it does not end in the midst of a test.
+    """
     monkeypatch.setattr("hub.people.throttle.prefix", f"test:{secrets.token_hex(8)}:")
+    monkeypatch.setattr("hub.people.throttle.origin_s", time.time())
 
 
 @pytest.fixture(autouse=True)
