@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import secrets
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -65,12 +64,8 @@ def _connection_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_tries_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count tries to sign in or to enrol anew: all tests come from one address.
-
-    In a window that begins now, so that it does not end in the midst of a test.
-    """
+    """Count tries to sign in or to enrol anew: all tests come from one address."""
     monkeypatch.setattr("hub.people.throttle.prefix", f"test:{secrets.token_hex(8)}:")
-    monkeypatch.setattr("hub.people.throttle.origin_s", time.time())
 
 
 @pytest.fixture(autouse=True)

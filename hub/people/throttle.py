@@ -28,8 +28,6 @@ MAX_KEYS = 100_000
 TIMEOUT_S = 0.5
 # Before every key.
 prefix = "sysmonstm:throttle:"
-# Windows are counted from here; tests begin one of their own.
-origin_s = 0.0
 # After Redis did not answer it is left alone this long.
 AWAY_S = 5.0
 
@@ -89,10 +87,6 @@ class Shared:
             self._away_until_s = now_s + AWAY_S
             log.warning("throttle.redis_down", error=str(away))
             return own
-
-
-def _window(now_s: float, window_s: float) -> int:
-    return int((now_s - origin_s) // window_s)
 
 
 _memory = Memory()
