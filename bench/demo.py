@@ -141,7 +141,19 @@ def _prepare(told: argparse.Namespace) -> str:
             silent=told.silent,
         )
         report()
+        _tag()
     return make_link(owner())
+
+
+def _tag() -> None:
+    """Sort the machines as somebody might: those at home, and the others."""
+    from bench.fleet import ALONE
+    from hub.machines.models import Machine, Tag
+
+    at_home = Machine.objects.filter(machine_id__in=ALONE)
+    others = Machine.objects.exclude(machine_id__in=ALONE)
+    for name, machines in {"home": at_home, "production": others}.items():
+        Tag.objects.get_or_create(name=name)[0].machines.add(*machines)
 
 
 def _ready(server: object, link: str, live: Live) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -21,7 +22,7 @@ from hub.storage import sparklines as storage
 from hub.storage.sparklines import ASKED_FOR
 from hub.storage.summary import plan
 from hub.storage.trail import minutes_until
-from hub.web import alarms, rows
+from hub.web import alarms, rows, tags
 from hub.web.alarms import Alarms
 from hub.web.facts import facts
 from hub.web.headline import headline
@@ -48,19 +49,25 @@ def overview(request: HttpRequest) -> HttpResponse:
     order, query = request.GET.get("sort", "state"), request.GET.get("q", "").strip()
     if order.removeprefix("-") not in rows.SORTS:
         order = "state"
+    tag = request.GET.get("tag", "").strip()
+    kept = {"q": query, "tag": tag}
     everything = read(visible_to(request.user), alarms.of(request))
-    found = [row for row in everything if rows.matches(row, query)]
+    found = [row for row in everything if rows.matches(row, query, tag)]
     context = {
         "here": "overview",
         "total": len(everything),
-        "headline": headline(everything),
-        "rows": rows.html(rows.arrange(everything, order), query=query),
+        # Whoever looks at one tag asks about its machines; who types, about all.
+        "headline": headline(row for row in everything if not tag or tag in row.tags),
+        "rows": rows.html(rows.arrange(everything, order), query=query, tag=tag),
         "none_match": bool(everything) and not found,
         "shown": f"{len(found):,} shown" if query else "",
         "columns": [column(*parts, order=order) for parts in COLUMNS],
         "seen_column": column("seen", "Last seen", "right", order=order),
         "sorts": [(name, label, name == order) for name, label, _ in COLUMNS],
         "query": query,
+        "tag": tag,
+        "tags": tags.choices(everything, kept | {"sort": request.GET.get("sort", "")}),
+        "kept": urlencode({name: text for name, text in kept.items() if text}),
         "order": order,
         "facts": facts(alarms.of(request))
         | {
@@ -113,6 +120,7 @@ def read(machines: Iterable[Machine], open_alerts: Alarms) -> list[rows.Row]:
     """Return a row for each machine, from what is known now."""
     found = list(machines)
     samples = states.latest(found)
+    tagged = tags.of_machines()
     now_ms = time.time_ns() // 1_000_000
     return [
         rows.row(
@@ -121,6 +129,7 @@ def read(machines: Iterable[Machine], open_alerts: Alarms) -> list[rows.Row]:
             plan(layouts.get(sample.layout)).read(sample.values) if sample else None,
             now_ms,
             open_alerts,
+            tagged.get(machine.pk, ()),
         )
         for machine in found
     ]

@@ -11,7 +11,7 @@ export class Cells {
     const cell = (place) => element.children[place];
     this.word = element.children[0].firstElementChild;
     this.name = element.children[1].firstElementChild;
-    this.alarm = element.children[1].lastElementChild;
+    this.alarm = element.children[1].children[1];
     this.cpu = measure(cell(CPU));
     this.memory = measure(cell(MEMORY));
     this.disk = measure(cell(DISK));

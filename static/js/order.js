@@ -40,8 +40,13 @@ export function sorted(rows, sort) {
   return [...full, ...empty, ...rest];
 }
 
-export function matches(row, query) {
-  const title = row.element.children[1].textContent;
-  const text = `${title} ${row.id} ${facts.words[row.element.dataset.state]}`.toLowerCase();
+export const hasTag = (row, tag) =>
+  !tag || row.element.children[1].children[2].textContent.split(" ").includes(tag);
+
+export function matches(row, query, tag) {
+  if (!hasTag(row, tag)) return false;
+  const [name, , tags] = row.element.children[1].children;
+  const state = facts.words[row.element.dataset.state];
+  const text = `${name.textContent} ${row.id} ${state} ${tags.textContent}`.toLowerCase();
   return query.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }

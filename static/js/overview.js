@@ -72,11 +72,15 @@ class Overview {
   }
 
   tell() {
-    showHeadline(this.at("headline"), headline(this.rows.states(), facts.needs));
+    showHeadline(this.at("headline"), headline(this.rows.states(this.tag), facts.needs));
   }
 
   get params() {
     return new URLSearchParams(location.search);
+  }
+
+  get tag() {
+    return this.params.get("tag") ?? "";
   }
 
   get order() {
@@ -106,15 +110,20 @@ class Overview {
 
   filter() {
     const query = (this.params.get("q") ?? "").trim();
+    const {tag} = this;
     let shown = 0;
     for (const row of this.rows.byId.values()) {
-      const fits = !query || matches(row, query);
+      const fits = matches(row, query, tag);
       if (row.element.hidden === fits) row.element.hidden = !fits;
       shown += fits;
     }
     this.at("no-match").hidden = shown > 0;
     write(this.at("shown"), query ? `${shown.toLocaleString("en")} shown` : "");
     if (document.activeElement !== this.at("filter")) this.at("filter").value = query;
+    for (const anchor of document.querySelectorAll("[data-tag]")) {
+      if (anchor.dataset.tag === tag) anchor.setAttribute("aria-current", "true");
+      else anchor.removeAttribute("aria-current");
+    }
   }
 
   go(changes, {push}) {
@@ -136,6 +145,14 @@ class Overview {
       this.go({sort: new URLSearchParams(anchor.search).get("sort")}, {push: true});
       this.sort();
     });
+    this.at("tags")?.addEventListener("click", (event) => {
+      const anchor = event.target.closest("a");
+      if (!anchor || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      this.go({tag: anchor.dataset.tag}, {push: true});
+      this.filter();
+      this.tell();
+    });
     this.at("sort").addEventListener("change", ({target}) => {
       this.go({sort: target.value}, {push: true});
       this.sort();
@@ -155,12 +172,14 @@ class Overview {
     });
     this.at("clear-filter").addEventListener("click", () => {
       field.value = "";
+      this.go({tag: ""}, {push: false});
       this.search("");
       field.focus();
     });
     addEventListener("popstate", () => {
       this.sort();
       this.filter();
+      this.tell();
     });
     for (const sign of ["pointermove", "keydown", "wheel", "touchstart"]) {
       addEventListener(sign, () => (this.touched = Date.now()), {passive: true});

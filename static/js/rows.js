@@ -6,6 +6,7 @@
 import {alarms} from "./alarms.js";
 import {Cells} from "./cells.js";
 import {facts} from "./facts.js";
+import {hasTag} from "./order.js";
 import {stateOf} from "./presence.js";
 
 // The browser itself says which rows it skips; one that does not know how to
@@ -91,8 +92,10 @@ export class Rows {
     }
   }
 
-  states() {
-    return [...this.byId.values()].map((row) => row.element.dataset.state);
+  /** The states of all machines, or of those with a tag. */
+  states(tag) {
+    const wanted = [...this.byId.values()].filter((row) => hasTag(row, tag));
+    return wanted.map((row) => row.element.dataset.state);
   }
 
   /** Put the rows in the order of a list of them, moving only what must move. */

@@ -155,6 +155,27 @@ def test_keys_lead_through_the_overview(page: Page, hub: Demo) -> None:
     expect(page).to_have_url(f"{hub.web}/")
 
 
+def test_a_tag_narrows_the_overview_and_is_in_the_address(
+    page: Page, hub: Demo
+) -> None:
+    page.goto(f"{hub.web}/?sort=name")
+    expect(row(page, "atlas").locator(".seen")).to_have_text("just now")
+
+    page.click('[data-tag="home"]')
+    expect(page.locator("#headline")).to_contain_text("7 machines")
+    assert page.url.endswith("/?sort=name&tag=home")
+    assert {"atlas", "nas"} < set(shown(page))
+    assert len(shown(page)) == 7
+    page.keyboard.press("/")
+    page.keyboard.type("pi-g home")
+    assert shown(page) == ["pi-garden"]
+    page.keyboard.press("Escape")
+
+    page.go_back()
+    expect(page.locator("#headline")).to_contain_text("12 machines")
+    expect(page.locator('[data-tag=""]')).to_have_attribute("aria-current", "true")
+
+
 def test_the_order_is_in_the_address_and_back_undoes_it(page: Page, hub: Demo) -> None:
     page.goto(hub.web)
     head = page.locator("th", has=page.locator('[data-sort="name"]'))
@@ -175,7 +196,15 @@ def test_the_order_is_in_the_address_and_back_undoes_it(page: Page, hub: Demo) -
     expect(head).not_to_have_attribute("aria-sort", re.compile("."))
 
 
+# How much of what is in sight has moved by itself; above 0.1 it is felt.
+SHIFTS = """new PerformanceObserver((list) => {
+    for (const one of list.getEntries())
+        if (!one.hadRecentInput) window.moved = (window.moved ?? 0) + one.value;
+}).observe({type: "layout-shift", buffered: true});"""
+
+
 def test_a_machine_page_draws_what_arrives(page: Page, hub: Demo) -> None:
+    page.add_init_script(SHIFTS)
     page.goto(f"{hub.web}/machines/atlas/")
     charts = page.locator(".chart")
     expect(page.locator(".chart canvas").first).to_be_visible(timeout=LIVE_MS)
@@ -192,6 +221,7 @@ def test_a_machine_page_draws_what_arrives(page: Page, hub: Demo) -> None:
     before = reading.inner_text()
     expect(reading).not_to_have_text(before, timeout=LIVE_MS)
     expect(page.locator("#state")).to_have_text(re.compile("Online|Warning"))
+    assert page.evaluate("window.moved ?? 0") < 0.05
 
 
 def test_lines_hide_ranges_change_and_a_drag_zooms(page: Page, hub: Demo) -> None:

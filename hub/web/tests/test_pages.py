@@ -13,7 +13,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from bench.seed import fill
-from hub.machines.models import Machine
+from hub.machines.models import Machine, Tag
 from hub.machines.registry import Arrival, arrive
 from hub.storage.hot import get_hot
 from hub.storage.states import latest
@@ -51,7 +51,32 @@ def test_the_overview_is_sorted_and_filtered_by_its_address(
     assert "2 shown" in html
 
 
-@pytest.mark.parametrize("query", ["?sort=;drop", "?q=%00%ff", "?sort=&q=" + "x" * 999])
+def test_the_overview_of_a_tag_is_about_its_machines(
+    client: Client, fleet: list[Machine]
+) -> None:
+    assert 'aria-label="Tags"' not in client.get("/").content.decode()
+    home, away = (Tag.objects.create(name=name) for name in ("home", "away"))
+    fleet[0].tags.set([home, away])
+    fleet[1].tags.set([home])
+
+    html = client.get("/?sort=cpu&q=a&tag=home").content.decode()
+
+    ids = re.findall(r'<tr data-id="([^"]+)" data-state="\w+"( hidden)?>', html)
+    assert dict(ids) == {"router": " hidden", "nas": "", "atlas": ""}
+    assert "2 machines" in html
+    assert '<small class="of-tags">away home</small>' in html
+    # Everything else in the address stays.
+    assert 'href="?q=a&amp;sort=cpu" data-tag=""' in html
+    assert 'href="?q=a&amp;tag=away&amp;sort=cpu" data-tag="away"' in html
+    assert 'data-tag="home" aria-current="true"' in html
+    assert 'href="?sort=memory&amp;q=a&amp;tag=home"' in html
+    assert 'type="hidden" name="tag" value="home"' in html
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?sort=;drop", "?q=%00%ff", "?sort=&q=" + "x" * 999, "?tag=%00%22%3E<b>"],
+)
 def test_nonsense_in_the_address_does_no_harm(
     query: str, client: Client, fleet: list[Machine]
 ) -> None:
@@ -77,7 +102,7 @@ def test_the_number_of_queries_does_not_grow_with_the_machines(
     get_hot().put(list(latest(Machine.objects.filter(pk__in=pks)).values()))
     client.get("/")
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         client.get("/")
 
 

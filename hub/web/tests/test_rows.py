@@ -14,9 +14,12 @@ def summary(**some: float | str | None) -> Summary:
     return {**dict.fromkeys(Summary.__annotations__), **some}  # type: ignore[typeddict-item]
 
 
-def row(name: str, state: str = "online", **some: float) -> Row:
+def row(
+    name: str, state: str = "online", tags: tuple[str, ...] = (), **some: float
+) -> Row:
     seen_ms = None if state == "never" else 1_790_000_000_000
-    return Row(name, name, state, seen_ms, 1.0, summary(**some) if some else None)
+    shown = summary(**some) if some else None
+    return Row(name, name, state, seen_ms, 1.0, shown, tags=tags)
 
 
 def names(found: list[Row]) -> list[str]:
@@ -99,6 +102,15 @@ def test_a_filter_finds_every_word_in_name_or_state() -> None:
     assert rows.matches(web, "")
     assert rows.matches(web, "web OFF")
     assert not rows.matches(web, "web online")
+
+
+def test_a_tag_is_one_of_a_machines_tags_and_may_also_be_typed() -> None:
+    web = row("web-1", tags=("blue", "production"))
+
+    assert rows.matches(web, "", "production")
+    assert not rows.matches(web, "", "prod")
+    assert rows.matches(web, "prod web")
+    assert not rows.matches(web, "db", "production")
 
 
 def test_what_does_not_fit_the_filter_is_there_but_hidden() -> None:
