@@ -167,6 +167,7 @@ class Engine:
 
     def _read_rules(self, now_ms: int) -> Happened:
         self._read_machines()
+        self.book.tidy(watched.plan for watched in self.machines.values())
         book = rulebook.load()
         happened = ledger.end_orphans(ledger.moment(now_ms)) if 0 in self.mine else []
         if book.says_the_same(self.book):

@@ -55,6 +55,11 @@ class Rulebook:
             self._plans[key] = found
         return found
 
+    def tidy(self, used: Iterable[Plan | None]) -> None:
+        """Let go of plans for layouts that no machine sends any more."""
+        kept = {id(plan) for plan in used}
+        self._plans = {k: plan for k, plan in self._plans.items() if id(plan) in kept}
+
     def says_the_same(self, other: Rulebook) -> bool:
         return self.canary == other.canary and _said(self) == _said(other)
 

@@ -11,11 +11,14 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
+from time import monotonic
 
 from django.db import transaction
+from django.utils import timezone
 
 from hub.storage.database import guard
 from hub.storage.models import Layout, LayoutSeries, Metric
@@ -23,6 +26,12 @@ from hub.storage.models import Layout, LayoutSeries, Metric
 # About 1 KB each beside the series, which layouts share.
 CACHED_LAYOUTS = 8_192
 CACHED_SERIES = 65_536
+# Of all layouts together; a place that is looked up by name costs 150 bytes.
+CACHED_PLACES = 1_000_000
+
+# A layout is in use while an agent sends it. What was learnt is taken as stored for
+# so long, and a use is noted no more often: `prune.py` waits for much longer.
+LEASE = timedelta(hours=12)
 
 
 class UnknownLayout(Exception):
@@ -74,7 +83,9 @@ class LayoutInfo:
 
 _lock = threading.Lock()
 _by_id: OrderedDict[int, LayoutInfo] = OrderedDict()
-_by_digest: OrderedDict[bytes, LayoutInfo] = OrderedDict()
+# With the moment when the database was last asked, by the monotonic clock.
+_by_digest: OrderedDict[bytes, tuple[LayoutInfo, float]] = OrderedDict()
+_places = 0
 _shared: dict[SeriesInfo, SeriesInfo] = {}
 
 
@@ -93,9 +104,10 @@ def learn(series: Sequence[SeriesInfo]) -> LayoutInfo:
 
 
 def at_hand(series: Sequence[SeriesInfo]) -> LayoutInfo | None:
-    """Return the layout of these series if this process has learnt it before."""
+    """Return the layout of these series if this process has learnt it of late."""
     with _lock:
-        return _by_digest.get(_digest(series))
+        known, asked_s = _by_digest.get(_digest(series), (None, 0.0))
+    return known if monotonic() - asked_s < LEASE.total_seconds() else None
 
 
 def cached(layout_id: int) -> LayoutInfo | None:
@@ -125,9 +137,17 @@ def get(layout_id: int) -> LayoutInfo:
     return keep(LayoutInfo(layout_id, tuple(_series(row) for row in rows)))
 
 
+def touch(ids: Iterable[int], at: datetime) -> None:
+    """Note that layouts were in use until a moment."""
+    used = Layout.objects.filter(pk__in=set(ids), last_used__lt=at - LEASE)
+    used.update(last_used=at)
+
+
 def forget_all() -> None:
     """Empty the cache; for a database that was replaced under the process."""
+    global _places
     with _lock:
+        _places = 0
         _by_id.clear()
         _by_digest.clear()
         _shared.clear()
@@ -173,9 +193,13 @@ def _told(layout_id: int) -> tuple[SeriesInfo, ...]:
 
 
 def _store(digest: bytes, series: Sequence[SeriesInfo]) -> int:
-    stored = Layout.objects.filter(digest=digest).values_list("pk", flat=True).first()
-    if stored is not None:
-        return stored
+    now = timezone.now()
+    stored = Layout.objects.filter(digest=digest).values_list("pk", "last_used").first()
+    if stored is not None and stored[1] > now - LEASE:
+        return stored[0]
+    # Whoever prunes holds the row: it is used from now on, or it is gone.
+    if stored and Layout.objects.filter(pk=stored[0]).update(last_used=now):
+        return stored[0]
     # Others see the layout when it is whole. A process that races waits at the
     # digest's index and then finds it.
     with transaction.atomic():
@@ -218,6 +242,7 @@ def _series(row: LayoutSeries) -> SeriesInfo:
 
 def keep(layout: LayoutInfo, digest: bytes | None = None) -> LayoutInfo:
     """Hold a layout at hand; return the one object that stands for it here."""
+    global _places
     with _lock:
         if len(_shared) > CACHED_SERIES:
             _shared.clear()
@@ -225,13 +250,18 @@ def keep(layout: LayoutInfo, digest: bytes | None = None) -> LayoutInfo:
         kept = _by_id.get(layout.id)
         # One object for one layout: plans and callers compare by identity.
         if kept is None or kept.series != series:
+            _places += len(series) - (len(kept.series) if kept else 0)
             kept = LayoutInfo(layout.id, series)
         _by_id[layout.id] = kept
         _by_id.move_to_end(layout.id)
         if digest is not None:
-            _by_digest[digest] = kept
-        while len(_by_id) > CACHED_LAYOUTS:
-            _by_id.popitem(last=False)
+            _by_digest[digest] = kept, monotonic()
+            _by_digest.move_to_end(digest)
+        while len(_by_id) > CACHED_LAYOUTS or (
+            _places > CACHED_PLACES and len(_by_id) > 1
+        ):
+            _, gone = _by_id.popitem(last=False)
+            _places -= len(gone.series)
         while len(_by_digest) > CACHED_LAYOUTS:
             _by_digest.popitem(last=False)
         return kept

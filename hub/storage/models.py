@@ -32,6 +32,10 @@ class Layout(models.Model):
     id = models.AutoField(primary_key=True)
     digest = models.BinaryField(max_length=32, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # An agent sent it, or hours were made of it, so long ago at most; see prune.py.
+    last_used = models.DateTimeField(
+        default=timezone.now, db_default=Now(), db_index=True
+    )
 
     def __str__(self) -> str:
         return f"layout {self.pk}"

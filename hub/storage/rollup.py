@@ -19,7 +19,7 @@ from django.db import transaction
 
 from hub.log import get_logger
 from hub.machines.models import Machine
-from hub.storage import buckets
+from hub.storage import buckets, layouts
 from hub.storage.bulk import fetch, is_postgres, times
 from hub.storage.database import guard
 from hub.storage.folding import fold
@@ -190,6 +190,8 @@ def _step(
         folded = fold(tier, some, start, end, limit=limit)
         if folded is None:
             return None
+        if tier is HOUR and folded:
+            layouts.touch((one.layout for one in folded), end)
         made += buckets.write(tier, folded)
     return made
 

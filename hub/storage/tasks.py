@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from hub.log import get_logger
-from hub.storage import backfill, chunks, expire, rollup, tiers
+from hub.storage import backfill, chunks, expire, prune, rollup, tiers
 from hub.storage.archive import ArchiveFailed
 from hub.storage.database import DatabaseDown
 
@@ -41,6 +41,7 @@ def expire_tiers() -> None:
         else:
             log.info("expire.done", tier=tier.name, count=gone)
     _expire_marks()
+    _prune()
 
 
 def _expire_marks() -> None:
@@ -52,6 +53,16 @@ def _expire_marks() -> None:
         log.warning("expire.stopped", tier="marks", error=str(down))
     else:
         log.info("expire.done", tier="marks", count=gone)
+
+
+def _prune() -> None:
+    """Forget what was measured, once no tier has anything of it."""
+    try:
+        gone = prune.prune(timezone.now())
+    except (DatabaseDown, OperationalError) as down:
+        log.warning("prune.stopped", error=str(down))
+    else:
+        log.info("prune.done", **asdict(gone))
 
 
 @shared_task

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
+from time import monotonic
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from hub.storage import layouts
@@ -107,6 +110,30 @@ def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert len(layouts._by_id) == len(layouts._by_digest) == 2
     assert layouts.learn([series("a")]).series == (series("a"),)
+
+
+def test_the_cache_is_bounded_by_places_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layouts, "CACHED_PLACES", 5)
+    learnt = [layouts.learn([series(n), series("x")]) for n in ("a", "b", "c", "d")]
+
+    assert [layouts.cached(one.id) for one in learnt] == [None, None, *learnt[2:]]
+
+
+def test_what_was_learnt_long_ago_is_asked_for_again_and_noted_as_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    learnt = layouts.learn([CPU])
+    long_ago = timezone.now() - timedelta(days=60)
+    Layout.objects.update(last_used=long_ago)
+    assert layouts.learn([CPU]) is learnt
+    assert Layout.objects.get().last_used == long_ago
+
+    later = monotonic() + layouts.LEASE.total_seconds()
+    monkeypatch.setattr(layouts, "monotonic", lambda: later)
+
+    assert layouts.at_hand([CPU]) is None
+    assert layouts.learn([CPU]) is learnt
+    assert Layout.objects.get().last_used > timezone.now() - timedelta(minutes=1)
 
 
 @pytest.mark.django_db(transaction=True)
