@@ -15,6 +15,8 @@ import sys
 from sysmonstm_agent.background import Looks
 from sysmonstm_agent.collector import NoData
 
+READ_BYTES = 64 * 1024
+
 
 class Files:
     def __init__(
@@ -29,9 +31,37 @@ class Files:
         self.linux = linux
         # What is found out in the background about the machine that has them.
         self.looks = Looks()
+        # Files of /proc that stay open: opening takes as long as reading. None: one
+        # that failed, and is opened anew each time.
+        self._open: dict[str, int | None] = {}
+
+    def __del__(self) -> None:
+        for number in self._open.values():
+            if number is not None:
+                os.close(number)
 
     def proc(self, name: str) -> str:
-        return read(f"{self.proc_root}/{name}")
+        """Read a file that is there as long as the machine runs."""
+        path = f"{self.proc_root}/{name}"
+        number = self._open.get(path)
+        if number is None:
+            if path in self._open:
+                return read(path)
+            number = self._keep(path)
+        try:
+            return whole(number)
+        except OSError:
+            # Not closed: another thread may be reading it.
+            self._open[path] = None
+            return read(path)
+
+    def _keep(self, path: str) -> int:
+        number = opened(path)
+        kept = self._open.setdefault(path, number)
+        if kept is number or kept is None:
+            return number
+        os.close(number)
+        return kept
 
     def sys(self, name: str) -> str:
         return read(f"{self.sys_root}/{name}")
@@ -46,10 +76,24 @@ class Files:
 
 def read(path: str) -> str:
     """Return a small kernel file in one piece. Raises NoData if it is not there."""
+    number = opened(path)
     try:
-        # Unbuffered: the kernel writes these files as they are read, and one
-        # large read is one moment.
-        with open(path, "rb", buffering=0) as file:
-            return file.readall().decode("utf-8", "surrogateescape")
+        return whole(number)
+    finally:
+        os.close(number)
+
+
+def opened(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise NoData(path) from None
+
+
+def whole(number: int) -> str:
+    # The kernel writes these files as they are read, and one large read is one
+    # moment. A file object would take twice as long.
+    raw = os.pread(number, READ_BYTES, 0)
+    while more := os.pread(number, READ_BYTES, len(raw)):
+        raw += more
+    return raw.decode("utf-8", "surrogateescape")

@@ -6,14 +6,14 @@ import math
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sysmonstm_proto import limits
 
 from sysmonstm_agent.log import log
-from sysmonstm_agent.metric import NAN, Reading, Series
+from sysmonstm_agent.metric import NAN, Metric, Reading, Series
 
 # What a layout may weigh on the wire, with room to spare for the framing.
 MAX_LAYOUT_BYTES = limits.MAX_MESSAGE_BYTES // 2
@@ -39,17 +39,32 @@ class Layouts:
 
     def __init__(self) -> None:
         self._layout = Layout(())
+        # What was read in the tick before, and where the layout's values are in it.
+        self._metrics: list[Metric] = []
+        self._attributes: list[Mapping[str, str]] = []
+        self._places: list[int] = []
         # The series as they were read, before their texts were cut to size.
-        self._kept: tuple[Series, ...] = ()
         self._all: frozenset[Series] = frozenset()
+        self._kept: tuple[Series, ...] = ()
 
-    def arrange(self, readings: Iterable[Reading]) -> tuple[Layout, bytes]:
-        values = {reading.series: reading.value for reading in readings}
-        if values.keys() != self._all:
-            self._renew(values)
-        return self._layout, pack([values[series] for series in self._kept])
+    def arrange(self, readings: Sequence[Reading]) -> tuple[Layout, bytes]:
+        # Most often they are of the same series as before in the same order, which
+        # is seen in a tenth of the time that finding each takes.
+        metrics = [reading[0] for reading in readings]
+        attributes = [reading[2] for reading in readings]
+        if metrics != self._metrics or attributes != self._attributes:
+            self._find(readings)
+        self._metrics, self._attributes = metrics, attributes
+        return self._layout, pack([readings[place].value for place in self._places])
 
-    def _renew(self, values: dict[Series, float]) -> None:
+    def _find(self, readings: Sequence[Reading]) -> None:
+        places = {reading.series: n for n, reading in enumerate(readings)}
+        if places.keys() != self._all:
+            self._renew(places)
+            self._kept = tuple(places)[: len(self._layout.series)]
+        self._places = [places[series] for series in self._kept]
+
+    def _renew(self, values: Mapping[Series, int]) -> None:
         self._all = frozenset(values)
         fitting: list[Series] = []
         size = 0
@@ -59,7 +74,6 @@ class Layouts:
             if size > MAX_LAYOUT_BYTES:
                 break
             fitting.append(cut_series)
-        self._kept = tuple(values)[: len(fitting)]
         self._layout = Layout(tuple(fitting))
         log.debug("layout.new", series=len(fitting))
         if dropped := len(values) - len(fitting):

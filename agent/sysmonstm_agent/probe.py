@@ -1,10 +1,10 @@
 """Ask mounts for their size without ever waiting long for one.
 
 statvfs on a dead NFS server or a dying disk does not return, and cannot be
-interrupted. So a helper thread asks, mount after mount. When one does not answer
-in time the helper is left to it and another takes over the rest; from then on
-that mount is nobody's wait: each tick takes the answer that has arrived since
-the last, if one has, and asks again.
+interrupted. So a helper thread asks all of them, one after another. When one does
+not answer in time the helper is left to it and another takes over the rest; from
+then on that mount is nobody's wait: each tick takes the answer that has arrived
+since the last, if one has, and asks again.
 
 What is shown live has a probe of its own, for as long as somebody watches. It takes
 its threads along when it goes; those that hang then are remembered, so that no
@@ -13,9 +13,12 @@ later probe sends another one after them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Collection
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
 from queue import Empty, SimpleQueue
 
 Answer = os.statvfs_result | OSError
@@ -48,62 +51,100 @@ class Probe:
         """
         for gone in self._slow.keys() - points:
             self._slow.pop(gone).leave()
-        answers = {point: self._ask(point) for point in points}
+        answers = {point: helper.again(point) for point, helper in self._slow.items()}
+        hung = {one.point for one in tuple(_left) if one.statvfs == self._statvfs}
+        due = [p for p in points if p not in self._slow and p not in hung]
+        while due and len(self._slow) < MAX_SLOW:
+            found, due = self._ask(due)
+            answers |= found
         return {point: answer for point, answer in answers.items() if answer}
 
-    def _ask(self, point: str) -> Answer | None:
-        if slow := self._slow.get(point):
-            answer = slow.answer(wait_s=0)
-            if answer:
-                slow.ask(point)
-            return answer
-        if len(self._slow) >= MAX_SLOW or self._is_waited_for(point):
-            return None
+    def _ask(self, due: list[str]) -> tuple[dict[str, Answer], list[str]]:
+        """Return answers, and who is left to be asked because one hangs."""
         helper = self._shared = self._shared or Helper(self._statvfs)
-        helper.ask(point)
-        answer = helper.answer(wait_s=self._deadline_s)
-        if answer is None:
-            self._slow[point], self._shared = helper, None
-        return answer
-
-    def _is_waited_for(self, point: str) -> bool:
-        """Say whether a helper that was left behind still hangs at this mount."""
-        return any(
-            helper.point == point and helper.statvfs == self._statvfs
-            for helper in tuple(_left)
-        )
+        helper.ask(due)
+        if helper.waited(self._deadline_s):
+            return helper.take(), []
+        stuck, rest = helper.give_up()
+        if stuck:
+            self._slow[stuck], self._shared = helper, None
+        return helper.take(), rest
 
 
 class Helper:
-    """A thread that answers one question at a time."""
+    """A thread that answers for some mounts at a time."""
 
     def __init__(self, statvfs: Statvfs) -> None:
         self.statvfs = statvfs
-        # What it is asked; "" = nothing.
+        # Where it is, and since when; "" = nowhere.
         self.point = ""
-        # Neither ever holds more than one: who asks waits for the answer first.
-        self._questions: SimpleQueue[str | None] = SimpleQueue()
-        self._answers: SimpleQueue[Answer] = SimpleQueue()
+        self._since_s = 0.0
+        self._due: deque[str] = deque()
+        self._answers: dict[str, Answer] = {}
+        # Neither ever holds more than one: who asks waits for the answers first.
+        self._questions: SimpleQueue[bool] = SimpleQueue()
+        self._done: SimpleQueue[bool] = SimpleQueue()
         # A daemon, since the agent must be able to end while it is stuck.
         threading.Thread(target=self._run, name="statvfs", daemon=True).start()
 
-    def ask(self, point: str) -> None:
-        self.point = point
-        self._questions.put(point)
+    def ask(self, points: Iterable[str]) -> None:
+        self._due.extend(points)
+        self._since_s = time.monotonic()
+        self._questions.put(True)
 
-    def answer(self, *, wait_s: float) -> Answer | None:
+    def waited(self, deadline_s: float) -> bool:
+        """Return True once all have answered, False when one takes so long."""
+        while True:
+            left_s = self._since_s + deadline_s - time.monotonic()
+            with contextlib.suppress(Empty):
+                # Also past the deadline: it may be about to say that it is done.
+                return self._done.get(timeout=max(left_s, 0.001))
+            if left_s <= 0 and (self.point or self._due):
+                return False
+
+    def give_up(self) -> tuple[str, list[str]]:
+        """Leave it the mount that it hangs at; return that, and who is still due."""
+        rest = list(self._due)
+        self._due.clear()
+        stuck = self.point
+        if not stuck and rest:
+            # It has not even been let run.
+            stuck = rest.pop(0)
+            self._due.append(stuck)
+        return stuck, rest
+
+    def take(self) -> dict[str, Answer]:
+        answers, self._answers = self._answers, {}
+        return answers
+
+    def again(self, point: str) -> Answer | None:
+        """Return what a slow mount has answered since, and ask it again then."""
         try:
-            return self._answers.get(timeout=wait_s)
+            self._done.get_nowait()
         except Empty:
             return None
+        answer = self.take().get(point)
+        self.ask([point])
+        return answer
 
     def leave(self) -> None:
         """End the thread, as soon as it comes back."""
         _left.add(self)
-        self._questions.put(None)
+        self._due.clear()
+        self._questions.put(False)
 
     def _run(self) -> None:
-        while (point := self._questions.get()) is not None:
+        while self._questions.get():
+            while self._due:
+                self._answer()
+            self._done.put(True)
+        _left.discard(self)
+
+    def _answer(self) -> None:
+        # Whoever gives it up may have taken the last one.
+        with contextlib.suppress(IndexError):
+            point = self.point = self._due.popleft()
+            self._since_s = time.monotonic()
             answer: Answer
             try:
                 answer = self.statvfs(point)
@@ -111,5 +152,4 @@ class Helper:
                 answer = error
             # Before the answer is out, after which it may be asked again.
             self.point = ""
-            self._answers.put(answer)
-        _left.discard(self)
+            self._answers[point] = answer

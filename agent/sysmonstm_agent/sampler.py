@@ -47,6 +47,8 @@ class Sampler:
         self._seen = seen
         self._layouts = Layouts()
         self._last: dict[str, list[Reading]] = {}
+        # Of the readings about collectors.
+        self._names: dict[str, dict[str, str]] = {}
         # Safe to be read in any thread.
         self.states: dict[str, State] = {}
 
@@ -82,7 +84,7 @@ class Sampler:
         for collector in self._collectors:
             duration_s, failure = self._run(collector)
             machine += self._last[collector.name]
-            name = {"collector": collector.name}
+            name = self._names.setdefault(collector.name, {"collector": collector.name})
             own.append(Reading(DURATION, duration_s, name))
             own.append(Reading(SUCCESS, not failure, name))
         return own + machine

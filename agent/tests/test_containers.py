@@ -266,7 +266,7 @@ def test_hostile_and_long_names_reach_the_wire_as_text_within_its_bounds(
     for number, name in enumerate((hostile, f"{long}1", f"{long}2"), 1):
         engine.add(name, number=number)
 
-    layout, _ = Layouts().arrange(containers(folder).collect(100.0))
+    layout, _ = Layouts().arrange([*containers(folder).collect(100.0)])
 
     names = {dict(s.attributes).get("container.name", "") for s in layout.series}
     assert len(names - {""}) == 3

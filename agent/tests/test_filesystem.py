@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sysmonstm_agent.collectors.filesystem import Filesystem
@@ -150,6 +151,31 @@ def test_a_mount_that_comes_back_is_read_again(web: Moving, nas: Nas) -> None:
     assert readings["system.filesystem.inode.utilization{/mnt/nas}"] == 0.25
 
 
+def test_mounts_that_hang_at_once_are_each_left_alone(nas: Nas) -> None:
+    probe = Probe(nas.statvfs, deadline_s=0.05)
+    points = ["/", "/mnt/nas/a", "/home", "/mnt/nas/b", "/srv"]
+
+    first, second = probe.ask(points), probe.ask(points)
+
+    assert set(first) == set(second) == {"/", "/home", "/srv"}
+    assert nas.asked == 2
+    nas.come_back()
+    until = time.monotonic() + 5
+    while len(answers := probe.ask(points)) < 5 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert set(answers) == set(points)
+
+
+def test_many_slow_mounts_are_all_read_as_long_as_each_is_in_time() -> None:
+    def statvfs(point: str) -> os.statvfs_result:
+        time.sleep(0.02)
+        return room()
+
+    points = [f"/mnt/{number}" for number in range(10)]
+
+    assert set(Probe(statvfs, deadline_s=0.15).ask(points)) == set(points)
+
+
 def test_hung_mounts_take_no_more_threads_than_allowed() -> None:
     nas = Nas("/")
     probe = Probe(nas.statvfs, deadline_s=0.001)
@@ -202,6 +228,20 @@ def test_probes_that_come_and_go_send_one_thread_to_a_dead_mount(nas: Nas) -> No
 
 def test_this_machine_has_a_root() -> None:
     assert "sysmonstm.agent.filesystem.unresponsive{/}" in now(Filesystem(Files()))
+
+
+def test_what_is_mounted_later_is_seen(tmp_path: Path, statvfs: Statvfs) -> None:
+    (tmp_path / "self").mkdir()
+    mountinfo = tmp_path / "self" / "mountinfo"
+    line = "{0} 1 8:{0} / /disk{0} rw - ext4 /dev/sd{0} rw\n"
+    mountinfo.write_text(line.format(1))
+    filesystem = Filesystem(Files(str(tmp_path), linux=True), statvfs=statvfs)
+    now(filesystem)
+
+    mountinfo.write_text(line.format(1) + line.format(2))
+
+    unresponsive = "sysmonstm.agent.filesystem.unresponsive{/disk2}"
+    assert now(filesystem)[unresponsive] == 0
 
 
 def test_collectors_that_are_dropped_leave_no_thread_behind(statvfs: Statvfs) -> None:

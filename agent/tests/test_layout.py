@@ -45,6 +45,16 @@ def test_the_layout_changes_only_when_the_set_of_series_does() -> None:
     assert fewer == first
 
 
+def test_of_a_series_that_was_read_twice_the_last_counts() -> None:
+    layouts = Layouts()
+
+    for _ in range(2):
+        layout, values = layouts.arrange([at(1, "/"), at(2, "/home"), at(3, "/")])
+
+        assert len(layout.series) == 2
+        assert floats(values) == (3, 2)
+
+
 def test_what_is_no_number_travels_as_nan() -> None:
     _, values = Layouts().arrange([at(math.inf, "/"), at(NAN, "/home")])
 

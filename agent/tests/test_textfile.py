@@ -124,7 +124,7 @@ def test_a_bad_line_is_named_in_the_log_once(
 def test_long_and_odd_labels_are_cut_to_the_bounds_of_the_wire(tmp_path: Path) -> None:
     write(tmp_path, "a.prom", f'x{{a="{"ä" * 500}",b="\x1b[31m\u202e"}} 1\n')
 
-    layout, _ = Layouts().arrange(textfile(tmp_path).collect(100.0))
+    layout, _ = Layouts().arrange([*textfile(tmp_path).collect(100.0)])
 
     attributes = dict(layout.series[-1].attributes)
     assert len(attributes["a"].encode()) <= limits.MAX_TEXT_BYTES

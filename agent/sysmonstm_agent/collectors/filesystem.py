@@ -44,6 +44,9 @@ class Filesystem:
         self._files = files
         self._skip = skip
         self._probe = Probe(statvfs, deadline_s=deadline_s)
+        # What the kernel said was mounted, and what that means.
+        self._mountinfo = ""
+        self._mounted: list[Mount] = []
 
     def collect(self, now_s: float) -> Iterator[Reading]:
         # What is skipped is not even touched: it may be what hangs.
@@ -65,9 +68,12 @@ class Filesystem:
             raise NoData("no file systems")
 
     def _mounts(self) -> list[Mount]:
-        if self._files.linux:
-            return mounts(self._files.proc("self/mountinfo"))
-        return portable()
+        if not self._files.linux:
+            return portable()
+        mountinfo = self._files.proc("self/mountinfo")
+        if mountinfo != self._mountinfo:
+            self._mountinfo, self._mounted = mountinfo, mounts(mountinfo)
+        return self._mounted
 
 
 def readings(mount: Mount, room: os.statvfs_result | None) -> Iterator[Reading]:

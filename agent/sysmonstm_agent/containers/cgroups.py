@@ -212,7 +212,7 @@ def traffic(files: Files, pid: int) -> tuple[float, float]:
     """
     if same_file(f"{files.proc_root}/{pid}/net/dev", f"{files.proc_root}/1/net/dev"):
         return NAN, NAN
-    lines = files.proc(f"{pid}/net/dev").splitlines()[2:]
+    lines = read(f"{files.proc_root}/{pid}/net/dev").splitlines()[2:]
     received = sent = 0.0
     for name, _, columns in (line.strip().rpartition(":") for line in lines):
         if name != "lo":
