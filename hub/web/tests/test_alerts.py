@@ -128,7 +128,7 @@ def test_the_number_of_queries_does_not_grow_with_the_alerts(
 
     with django_assert_max_num_queries(17):
         client.get("/alerts/")
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         client.get("/")
 
 
