@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from sysmonstm_agent.files import Files
@@ -12,7 +11,7 @@ BOOTED_S = 1_700_000_000
 
 
 class Proc:
-    """`has` says how a process stands now; `loses` ends one."""
+    """`has` says how a process stands now."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -45,6 +44,3 @@ class Proc:
             (folder / "io").write_text(
                 f"rchar: 1\nread_bytes: {read}\nwrite_bytes: {write}\n"
             )
-
-    def loses(self, pid: int) -> None:
-        shutil.rmtree(self.root / str(pid))

@@ -22,7 +22,6 @@ else:
     _Base = forms.ModelForm
 
 THRESHOLDS = ("warning", "critical", "clear")
-DURATIONS = ("window_s", "for_s", "clear_for_s", "horizon_s")
 # Of a machine's silence.
 NEEDLESS = {"metric": "", "per": "", "matchers": [], "window_s": 0.0, "clear": None}
 

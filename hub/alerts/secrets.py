@@ -39,11 +39,6 @@ def unseal(token: str) -> str:
         ) from error
 
 
-def reseal(token: str) -> str:
-    """Return the same secret, sealed with the newest key."""
-    return _box().rotate(token.encode()).decode() if token else ""
-
-
 def _box() -> MultiFernet:
     return _box_of(settings.NOTIFY_KEY or _kept(settings.DATA_DIR / KEY_FILE))
 

@@ -11,7 +11,7 @@ from hub.control import edit, silence
 from hub.control.models import Rollout, Stand, Standing
 from hub.log import get_logger
 from hub.machines.models import Machine
-from hub.machines.presence import STALE_FLOOR_S, Presence
+from hub.machines.presence import Presence
 
 log = get_logger(__name__)
 
@@ -80,8 +80,3 @@ def _trouble(machine: Machine, standing: Standing | None, silent: str) -> str:
     if silent and silent != silence.WORDS[Presence.STALE]:
         return f"{machine} {silent}."
     return ""
-
-
-def latest_end_s(rollout: Rollout) -> float:
-    """Return after how long it has gone on or stopped, if nothing is done."""
-    return rollout.stay_s + APPLY_WITHIN_S + STALE_FLOOR_S

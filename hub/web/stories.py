@@ -137,16 +137,6 @@ class Story:
         return _ms(self.alert.peak_at) if self.alert.peak_at else None
 
     @property
-    def acknowledged_ms(self) -> int | None:
-        at = self.alert.acknowledged_at
-        return _ms(at) if at else None
-
-    @property
-    def acknowledged_age_s(self) -> float | None:
-        at = self.alert.acknowledged_at
-        return time.time() - at.timestamp() if at else None
-
-    @property
     def acknowledged_by(self) -> str:
         by = self.alert.acknowledged_by
         return by.get_username() if by else "somebody"

@@ -9,7 +9,6 @@ import resource
 import signal
 from typing import Any
 
-import uvloop
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -18,6 +17,7 @@ from hub.events.bus import get_bus
 from hub.health.background import measuring
 from hub.log import get_logger
 from hub.rpc.server import GrpcServer, PortInUse
+from hub.rpc.wakes import Loop
 
 log = get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         self.check(tags=asked, include_deployment_checks=True)
         _allow_many_connections()
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=Loop) as runner:
                 runner.run(_serve(host, port))
         except PortInUse as error:
             raise CommandError(str(error)) from error
@@ -51,7 +51,7 @@ async def _serve(host: str, port: int) -> None:
     server = GrpcServer(host, port)
     asked = asyncio.Event()
     await server.start()
-    _collect_rarely()
+    _keep_what_is_loaded()
     loop = asyncio.get_running_loop()
 
     def ask() -> None:
@@ -75,12 +75,7 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _collect_rarely() -> None:
-    """Leave what lives for ever to itself, and look at the rest less often.
-
-    Every tick makes short-lived tasks and futures; with Python's own thresholds
-    the collector took a fifth of the CPU at 1,000 machines.
-    """
+def _keep_what_is_loaded() -> None:
+    """Leave what lives for ever to itself."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
