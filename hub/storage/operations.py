@@ -10,23 +10,28 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 
-class CreateHypertable(Operation):
+class Unmodelled(Operation):
+    """A change that Django's models know nothing of."""
+
+    reversible = True
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Leave the models as they are."""
+
+
+class CreateHypertable(Unmodelled):
     """Make a table a hypertable where TimescaleDB is at hand.
 
     Elsewhere (SQLite, plain PostgreSQL) the table stays as it is. The primary
     key is kept and must hold the time column. Undone with the table itself.
     """
 
-    reversible = True
     reduces_to_sql = False
 
     def __init__(self, model: str, time: str, chunk: timedelta) -> None:
         self.model = model
         self.time = time
         self.chunk = chunk
-
-    def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        pass
 
     def database_forwards(
         self,
@@ -53,24 +58,20 @@ class CreateHypertable(Operation):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        pass
+        """Leave the table to whoever drops it."""
 
     def describe(self) -> str:
         return f"Make {self.model} a hypertable over {self.time}"
 
 
-class VendorSQL(Operation):
+class VendorSQL(Unmodelled):
     """Run the statement written for the database in use, if there is one."""
 
     reduces_to_sql = True
-    reversible = True
 
     def __init__(self, *, forwards: dict[str, str], backwards: dict[str, str]) -> None:
         self.forwards = forwards
         self.backwards = backwards
-
-    def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        pass
 
     def database_forwards(
         self,
