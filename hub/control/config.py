@@ -21,8 +21,9 @@ from hub.control import changed, compile, reports, stamp
 from hub.control.merge import message
 from hub.control.refusals import abort, away, machine_of
 from hub.control.threads import Calling, Threads
+from hub.events import listening
 from hub.events.bus import Bus
-from hub.events.event import SETTINGS_CHANGED, BusDown
+from hub.events.event import SETTINGS_CHANGED
 from hub.events.patience import waits
 from hub.log import get_logger
 from hub.storage.database import DatabaseDown, guard
@@ -144,19 +145,12 @@ class ConfigServicer(ConfigServiceServicer):
 
     async def listen(self) -> None:
         """Hear of changes, until cancelled."""
-        pauses = waits()
-        while True:
-            try:
-                async with self._bus.subscribe(SETTINGS_CHANGED) as events:
-                    pauses = waits()
-                    async for event in events:
-                        try:
-                            self._mark(changed.read(event.payload))
-                        except ValueError as garbled:
-                            log.warning("settings.garbled", error=str(garbled))
-            except BusDown as down:
-                log.debug("settings.deaf", error=str(down))
-            await asyncio.sleep(next(pauses))
+        await listening.listen(
+            self._bus,
+            SETTINGS_CHANGED,
+            lambda event: self._mark(changed.read(event.payload)),
+            name="settings",
+        )
 
     async def poll(self) -> None:
         """Notice what no event told, until cancelled."""

@@ -6,7 +6,6 @@ itself; so nothing need be remembered, and several watchers share it.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
 
@@ -15,9 +14,9 @@ from sysmonstm_proto import metrics_pb2 as pb
 
 from hub.control.control import ControlServicer
 from hub.control.line import Busy, Line
+from hub.events import listening
 from hub.events.bus import Bus
-from hub.events.event import MACHINES_WATCHED, BusDown
-from hub.events.patience import waits
+from hub.events.event import MACHINES_WATCHED
 from hub.log import get_logger
 
 log = get_logger(__name__)
@@ -43,19 +42,12 @@ class LiveMode:
 
     async def run(self) -> None:
         """Grant leases, until cancelled."""
-        pauses = waits()
-        while True:
-            try:
-                async with self._bus.subscribe(MACHINES_WATCHED) as events:
-                    pauses = waits()
-                    async for event in events:
-                        try:
-                            self.grant(_pks(event.payload))
-                        except ValueError as garbled:
-                            log.warning("live_mode.garbled", error=str(garbled))
-            except BusDown as down:
-                log.debug("live_mode.deaf", error=str(down))
-            await asyncio.sleep(next(pauses))
+        await listening.listen(
+            self._bus,
+            MACHINES_WATCHED,
+            lambda event: self.grant(_pks(event.payload)),
+            name="live_mode",
+        )
 
     def grant(self, pks: Iterable[int]) -> None:
         """Ask for live samples of those machines whose lines are here."""

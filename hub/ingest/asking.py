@@ -7,22 +7,17 @@ the machine may be away, and its agent of a version that does not know the quest
 
 from __future__ import annotations
 
-import asyncio
-import random
 from typing import NamedTuple
 
 import orjson
 from sysmonstm_proto import limits
 from sysmonstm_proto import metrics_pb2 as pb
 
+from hub.events import listening
 from hub.events.bus import Bus
-from hub.events.event import PROCESSES_ASK, BusDown, Event
+from hub.events.event import PROCESSES_ASK, Event
 from hub.ingest.streams import Streams
-from hub.log import get_logger
 
-log = get_logger(__name__)
-
-PAUSE_S = 2.0
 MAX_NUMBER = 2**63 - 1
 
 
@@ -53,22 +48,13 @@ def event(asked: Question) -> Event:
 
 async def listen(bus: Bus, streams: Streams) -> None:
     """Pass questions on to our streams, until cancelled."""
-    while True:
-        try:
-            async with bus.subscribe(PROCESSES_ASK) as events:
-                async for told in events:
-                    _pass_on(told, streams)
-        except BusDown as down:
-            log.debug("asking.deaf", error=str(down))
-        await asyncio.sleep(random.uniform(0.5, 1.0) * PAUSE_S)
+    await listening.listen(
+        bus, PROCESSES_ASK, lambda told: _pass_on(told, streams), name="asking"
+    )
 
 
 def _pass_on(told: Event, streams: Streams) -> None:
-    try:
-        asked = question(told.payload)
-    except ValueError as garbled:
-        log.warning("asking.garbled", error=str(garbled))
-        return
+    asked = question(told.payload)
     stream = streams.of(asked.machine)
     if stream is None or stream.ended:
         return

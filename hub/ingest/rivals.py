@@ -6,19 +6,12 @@ stream that nobody ends would be fed by an agent that is not there any more.
 
 from __future__ import annotations
 
-import asyncio
-import random
-
 import orjson
 
+from hub.events import listening
 from hub.events.bus import Bus
-from hub.events.event import STREAM_OPENED, BusDown, Event
+from hub.events.event import STREAM_OPENED, Event
 from hub.ingest.streams import Streams
-from hub.log import get_logger
-
-log = get_logger(__name__)
-
-PAUSE_S = 2.0
 
 
 def opened(machine: int, mark: str) -> Event:
@@ -31,14 +24,15 @@ async def listen(bus: Bus, streams: Streams) -> None:
 
     While the bus is away two streams of a machine may live side by side.
     """
-    while True:
-        try:
-            async with bus.subscribe(STREAM_OPENED) as events:
-                async for event in events:
-                    told = orjson.loads(event.payload)
-                    streams.heard(told["pk"], told["stream"])
-        except BusDown as down:
-            log.debug("rivals.deaf", error=str(down))
-        except (ValueError, KeyError, TypeError):
-            log.warning("rivals.garbled")
-        await asyncio.sleep(random.uniform(0.5, 1.0) * PAUSE_S)
+
+    def hear(event: Event) -> None:
+        streams.heard(*_read(event.payload))
+
+    await listening.listen(bus, STREAM_OPENED, hear, name="rivals")
+
+
+def _read(payload: bytes) -> tuple[int, str]:
+    match orjson.loads(payload):
+        case {"pk": int(machine), "stream": str(mark)}:
+            return machine, mark
+    raise ValueError("not a machine and a mark")

@@ -14,16 +14,16 @@ those who are remembered stay welcome: nobody can be revoked without it either.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Set
 
 from django.utils import timezone
 
+from hub.events import listening
 from hub.events.bus import Bus
 from hub.events.ending import end
-from hub.events.event import CREDENTIALS_CHANGED, BusDown
+from hub.events.event import CREDENTIALS_CHANGED
 from hub.ingest.lookups import Lookups
 from hub.log import get_logger
 from hub.machines import credentials
@@ -43,8 +43,6 @@ LIMIT = 20_000
 
 # So many wait at most for an answer; further ones are told to come back.
 MAX_WAITING = 20_000
-
-BUS_PAUSE_S = 2.0
 
 Told = Callable[[Set[int], Mapping[str, Holder]], None]
 
@@ -106,7 +104,12 @@ class Roster:
         `live`, which are in use now, and those that are remembered), and what of
         them still opens anything.
         """
-        hearing = asyncio.create_task(self._hear(bus))
+        look = self._look.set
+        hearing = asyncio.create_task(
+            listening.listen(
+                bus, CREDENTIALS_CHANGED, lambda _: look(), name="roster", began=look
+            )
+        )
         try:
             while True:
                 await self._compare(told, live)
@@ -191,15 +194,3 @@ class Roster:
             # One that a rotation has replaced ends now.
             self._known[digest] = still[digest]
         told(ids, still)
-
-    async def _hear(self, bus: Bus) -> None:
-        while True:
-            try:
-                async with bus.subscribe(CREDENTIALS_CHANGED) as events:
-                    # What was told before this moment was not heard.
-                    self._look.set()
-                    async for _ in events:
-                        self._look.set()
-            except BusDown as down:
-                log.debug("roster.deaf", error=str(down))
-            await asyncio.sleep(random.uniform(0.5, 1.0) * BUS_PAUSE_S)
