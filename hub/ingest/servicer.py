@@ -28,9 +28,10 @@ from hub.ingest.instants import Instants
 from hub.ingest.isolate import HUB_FAULTS
 from hub.ingest.learner import Learner
 from hub.ingest.lookups import Lookups
+from hub.ingest.open_call import Context
 from hub.ingest.processes import Sightings
 from hub.ingest.rations import Exhausted, Ration, Rations
-from hub.ingest.stream import Context, Stream
+from hub.ingest.stream import Stream
 from hub.ingest.streams import Leaving, Streams, TooMany
 from hub.ingest.writer import Chunk, Writer
 from hub.log import get_logger

@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import suppress
-from typing import Any, TypeAlias
 
 import grpc
 
 from hub.ingest.acks import Acks
 from hub.ingest.allowance import Allowance
 from hub.ingest.decode import Source
-
-# What a handler has to end by itself.
-END_S = 0.5
+from hub.ingest.open_call import Context, OpenCall
 
 # Snapshots of processes: an agent sends one a minute and what it was asked for. This
 # is for one that does not keep to it.
@@ -27,20 +23,15 @@ INSTANT_EVERY_S = 0.5
 
 NOBODY = Source(0, b"")
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-
-class Stream:
+class Stream(OpenCall):
     """What others may do to a stream: tell it something, or end it.
 
     Made by the task that handles it.
     """
 
     def __init__(self, context: Context) -> None:
-        self._context = context
-        handler = asyncio.current_task()
-        assert handler is not None
-        self._handler = handler
+        super().__init__(context)
         self.acks = Acks()
         # Known after Hello.
         self.source = NOBODY
@@ -57,11 +48,8 @@ class Stream:
         # Something it sent was dropped: what follows is shown, and not stored
         # until the agent comes back and resumes at the cursor.
         self.lagging = False
-        # From here on nothing it sends may enter the writer's queue.
-        self.ended = False
-        # Set with `ended`, and when its handler has returned.
+        # Set with `ended`. From there on nothing it sends may enter the writer's queue.
         self.over = asyncio.Event()
-        self.finished = asyncio.Event()
 
     @property
     def machine(self) -> int:
@@ -74,21 +62,5 @@ class Stream:
         return str(self._context.peer()).rpartition(":")[0] or "unix"
 
     async def end(self, code: grpc.StatusCode, sentence: str) -> None:
-        """End the call from outside its handler, whose read then raises.
-
-        Cancelling the handler is the last resort: a cancelled read leaks (grpc
-        issue 43360). It is needed where the handler waits for something else, or
-        where the status cannot leave because the agent reads nothing.
-        """
-        if self.ended:
-            return
-        self.ended = True
         self.over.set()
-        try:
-            async with asyncio.timeout(END_S):
-                # Aborting raises in whoever calls it, too; the call may be over.
-                with suppress(grpc.aio.BaseError, asyncio.InvalidStateError):
-                    await self._context.abort(code, sentence)
-                await self.finished.wait()
-        except TimeoutError:
-            self._handler.cancel()
+        await super().end(code, sentence)

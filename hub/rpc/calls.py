@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Set
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import grpc
 from django.utils import timezone
 
+from hub.ingest.open_call import OpenCall
 from hub.log import get_logger
 from hub.machines.credentials import Holder
 
@@ -25,8 +25,6 @@ MAX_OF_ADDRESS = 2_000
 # Whoever is no agent: programs that read, and anybody.
 MAX_OF_OTHERS = 100
 
-# What a handler has to end by itself.
-END_S = 0.5
 SWEEP_S = 2.0
 
 REPLACED = "The credential was replaced; connect again with the new one."
@@ -36,7 +34,7 @@ class TooMany(Exception):
     """No room for another such call of this agent (temporary)."""
 
 
-class Call:
+class Call(OpenCall):
     """One open call. Made by the task that handles it."""
 
     def __init__(
@@ -49,35 +47,12 @@ class Call:
         holder: Holder | None,
         is_agent: bool = True,
     ) -> None:
-        self._context = context
-        handler = asyncio.current_task()
-        assert handler is not None
-        self._handler = handler
+        super().__init__(context)
         self.digest = digest
         self.holder = holder
-        self.finished = asyncio.Event()
-        self.ending = False
         self.key = (method, f"#{holder.credential}" if holder else address)
         others = MAX_OF_ADDRESS if is_agent else MAX_OF_OTHERS
         self.limit = MAX_OF_AGENT if holder else others
-
-    async def end(self, code: grpc.StatusCode, sentence: str) -> None:
-        """End it; its handler's read then raises.
-
-        Cancelling the handler is the last resort: a cancelled read leaks (grpc issue
-        43360). It is needed where the handler waits for something else.
-        """
-        if self.ending:
-            return
-        self.ending = True
-        try:
-            async with asyncio.timeout(END_S):
-                # Aborting raises in whoever calls it, too; the call may be over.
-                with suppress(grpc.aio.BaseError, asyncio.InvalidStateError):
-                    await self._context.abort(code, sentence)
-                await self.finished.wait()
-        except TimeoutError:
-            self._handler.cancel()
 
 
 class Calls:
@@ -144,7 +119,7 @@ class Calls:
                     self._end(call, grpc.StatusCode.UNAVAILABLE, REPLACED)
 
     def _end(self, call: Call, code: grpc.StatusCode, sentence: str) -> None:
-        if call.ending:
+        if call.ended:
             return
         machine = call.holder.machine_id if call.holder else ""
         log.warning("call.ended", method=call.key[0], machine=machine, why=sentence)
