@@ -16,7 +16,8 @@ Read in the order that a reading travels:
     identity      what is shown there: credential on disk  (credential, rotate)
 
 `agent` puts these together for `__main__`; `report` prints a sample for people.
-`commands` lists what else a person may call: enrol (trust), doctor, uninstall.
+`command_line` hears what a person says; `commands` lists what may be called:
+enrol (trust), doctor, uninstall.
 Threads measure and an event loop sends: neither ever waits for the other.
 """
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from sysmonstm_agent.__main__ import flags, misconfigured, parser, refuse
+from sysmonstm_agent.command_line import flags, misconfigured, parser
 from sysmonstm_agent.commands import command
 from sysmonstm_agent.config import BadConfig, load
+from sysmonstm_agent.service import refuse
 from sysmonstm_agent.spool import SpoolRefused
 
 

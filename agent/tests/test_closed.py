@@ -114,7 +114,7 @@ OPTIONAL = {"cryptography", "pynvml"}
 
 # They take numbers and texts by names that they have themselves.
 BY_NAME = {
-    *("__main__.py", "credential.py", "containers/usage.py"),
+    *("command_line.py", "credential.py", "containers/usage.py"),
     *("collectors/cpu.py", "collectors/memory.py"),
 }
 

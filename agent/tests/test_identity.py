@@ -304,11 +304,12 @@ async def test_a_new_certificate_comes_with_a_rotation(
 @pytest.mark.process
 def test_an_agent_that_runs_loads_nothing_that_only_commands_need() -> None:
     program = (
-        "import sys; from sysmonstm_agent.__main__ import leave_openssl_out;"
+        "import sys, sysmonstm_agent.__main__;"
+        "from sysmonstm_agent.service import leave_openssl_out;"
         "leave_openssl_out(); import sysmonstm_agent.agent;"
         "print(*(name for name in sys.argv[1:] if sys.modules.get(name)))"
     )
-    heavy = ("ssl", "cryptography", "http.client", "sysmonstm_agent.trust", "asyncio")
+    heavy = ("ssl", "cryptography", "http.client", "argparse", "psutil", "asyncio")
 
     said = subprocess.check_output(
         (sys.executable, "-c", program, *heavy), text=True, timeout=60

@@ -26,8 +26,8 @@ KILLS = int(os.environ.get("AGENT_KILLS", "30"))
 # The agent itself, at 50 ticks a second: more moments to be killed in.
 AGENT = """
 import dataclasses, os
-from sysmonstm_agent import __main__, agent, config
-__main__.leave_openssl_out()
+from sysmonstm_agent import agent, config, service
+service.leave_openssl_out()
 agent.run(dataclasses.replace(config.load(os.environ), interval_s=0.02))
 """
 
