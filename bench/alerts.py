@@ -11,7 +11,6 @@ the CPU of this process for each second of samples; 1.0 would be a whole core.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -54,12 +53,7 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 def inside(machines: int, rules: int) -> None:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "hub.settings"
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
+    kinds.begin()
     from bench.fleet import fleet
     from bench.seed import register
     from hub.alerts.engine import Engine, Turn

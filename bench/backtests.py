@@ -11,7 +11,6 @@ of every file system, and the silence of every machine, are tried as well.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -36,12 +35,7 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 def inside(count: int) -> None:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "hub.settings"
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
+    kinds.begin()
     from django.utils import timezone
 
     from bench import query

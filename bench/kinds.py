@@ -18,6 +18,16 @@ def is_inside() -> bool:
     return bool(os.environ.get(INSIDE))
 
 
+def begin() -> None:
+    """Make the hub's code usable, on an empty database."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "hub.settings"
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+
+
 def each(module: str, kinds: Iterable[str], *sizes: str) -> None:
     """Run a module again for each kind, in a process of its own.
 

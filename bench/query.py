@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -20,8 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench import kinds
-from bench.figures import spread
+from bench import asked, kinds
 
 if TYPE_CHECKING:
     from hub.storage.buckets import Buckets
@@ -46,19 +44,13 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 def inside(machines: int, long: int) -> None:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "hub.settings"
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
-    from bench.pages import warm
+    kinds.begin()
     from hub.people.owner import owner
 
     fill(machines, long)
-    warm()
+    asked.warm()
     sizes()
-    asyncio.run(ask(owner()))
+    asyncio.run(asked.ask(owner(), paths, rounds=ROUNDS, budgets=BUDGETS))
 
 
 def fill(count: int, long: int) -> None:
@@ -157,30 +149,16 @@ def sizes() -> None:
         print(f"  {tier.name:<8} {count:>9,} rows, {size:.2f} bytes a series and row")
 
 
-async def ask(user: object) -> None:
-    from django.test import AsyncClient
+def paths(ids: Sequence[str]) -> dict[str, str]:
     from django.urls import reverse
 
-    from hub.machines.models import Machine
-
-    client = AsyncClient()
-    await client.aforce_login(user)  # type: ignore[arg-type]
-    ids = [machine.machine_id async for machine in Machine.objects.order_by("pk")]
     charts = reverse("web:charts", args=ids[:1])
-    paths = {"overview": reverse("web:overview")}
-    paths |= {f"charts, {span}": f"{charts}?range={span}" for span in RANGES}
     history = f"/api/machines/{ids[0]}/history?metric=system.cpu.utilization"
-    paths["api, one metric, 90 d"] = f"{history}&from=-90d&points=1000"
-    for name, path in paths.items():
-        taken: list[float] = []
-        for _ in range(ROUNDS):
-            started = time.perf_counter()
-            answer = await client.get(path)
-            taken.append((time.perf_counter() - started) * 1000)
-            assert answer.status_code == 200, (path, answer.status_code)
-        size_kb = len(answer.content) / 1000
-        budget = f"  budget: p50 {BUDGETS[name]}" if name in BUDGETS else ""
-        print(f"  {name:<22} {spread(taken)} {size_kb:7.1f} kB{budget}", flush=True)
+    return {
+        "overview": reverse("web:overview"),
+        **{f"charts, {span}": f"{charts}?range={span}" for span in RANGES},
+        "api, one metric, 90 d": f"{history}&from=-90d&points=1000",
+    }
 
 
 if __name__ == "__main__":
