@@ -28,8 +28,8 @@ from sysmonstm_agent.sources import NOTHING, Sources
 
 Make = Callable[[Files, Settings, Sources], Collector]
 
-# In the order of the layout. Those whose series are few and fixed come first:
-# where a machine has more series than the wire allows, the last are cut off.
+# In the order of the layout. Those whose series are few and fixed come first: of
+# names so long that they do not fit one message, the last are cut off.
 COLLECTORS: dict[str, Make] = {
     "load": lambda files, settings, sources: Load(files),
     "memory": lambda files, settings, sources: Memory(files),

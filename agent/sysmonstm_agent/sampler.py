@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+from sysmonstm_proto import limits
 
 from sysmonstm_agent.collector import Collector, NoData
 from sysmonstm_agent.layout import Layouts, Sample
@@ -16,6 +18,11 @@ DURATION = Metric(
 )
 SUCCESS = Metric(
     "sysmonstm.agent.collector.success", "1", "1 = the collector worked, 0 = it failed."
+)
+OMITTED = Metric(
+    "sysmonstm.agent.collector.omitted",
+    "{series}",
+    "Series that were left out of a collector's, since a machine has too many.",
 )
 # Of what a failure says of itself.
 MAX_FAILURE = 200
@@ -49,6 +56,8 @@ class Sampler:
         self._last: dict[str, list[Reading]] = {}
         # Of the readings about collectors.
         self._names: dict[str, dict[str, str]] = {}
+        # How many series each was cut by in the last sample.
+        self._omitted: dict[str, int] = {}
         # Safe to be read in any thread.
         self.states: dict[str, State] = {}
 
@@ -80,14 +89,30 @@ class Sampler:
     def readings(self) -> list[Reading]:
         """Run every collector once; the agent's own readings come first."""
         own: list[Reading] = []
-        machine: list[Reading] = []
         for collector in self._collectors:
             duration_s, failure = self._run(collector)
-            machine += self._last[collector.name]
             name = self._names.setdefault(collector.name, {"collector": collector.name})
             own.append(Reading(DURATION, duration_s, name))
             own.append(Reading(SUCCESS, not failure, name))
-        return own + machine
+        return own + self._fitting(limits.MAX_SERIES - len(own))
+
+    def _fitting(self, room: int) -> list[Reading]:
+        """Return what all have read; of too many, each its first ones.
+
+        What one machine has hundreds of must not hide its processor.
+        """
+        read = {c.name: self._last[c.name] for c in self._collectors}
+        omitted: dict[str, int] = {}
+        if sum(map(len, read.values())) > room:
+            # Each may be told to be cut.
+            most = fair(map(len, read.values()), room - len(read))
+            omitted = {k: len(v) - most for k, v in read.items() if len(v) > most}
+            read = {name: readings[:most] for name, readings in read.items()}
+        if omitted.keys() != self._omitted.keys() and omitted:
+            log.warning("series.too_many", most=limits.MAX_SERIES, omitted=omitted)
+        self._omitted = omitted
+        told = [Reading(OMITTED, n, self._names[name]) for name, n in omitted.items()]
+        return told + [reading for readings in read.values() for reading in readings]
 
     def _run(self, collector: Collector) -> State:
         """Leave the collector's readings in `_last`; return how it did.
@@ -113,6 +138,17 @@ class Sampler:
             log.info("collector.recovered", collector=name)
         self.states[name] = state = State(self._clock() - started_s, failure)
         return state
+
+
+def fair(counts: Iterable[int], room: int) -> int:
+    """Return how many each may have, so that together they have room."""
+    waiting = sorted(counts)
+    while waiting:
+        share = room // len(waiting)
+        if waiting[0] > share:
+            return share
+        room -= waiting.pop(0)
+    return room
 
 
 def one_line(error: Exception) -> str:

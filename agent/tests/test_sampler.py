@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from sysmonstm_agent.collector import NoData
 from sysmonstm_agent.metric import Metric, Reading
-from sysmonstm_agent.sampler import Sampler
+from sysmonstm_agent.sampler import Sampler, fair
+from sysmonstm_proto import limits
 
 HEAT = Metric("system.temperature", "Cel", "How hot it is.")
 NOISE = Metric("system.noise", "dB", "How loud it is.")
@@ -34,6 +35,20 @@ class Fan:
 
     def collect(self, now_s: float) -> Iterator[Reading]:
         yield Reading(NOISE, 40)
+
+
+class Mounts:
+    """Of them a machine may have very many."""
+
+    name = "mounts"
+    metrics: tuple[Metric, ...] = (HEAT,)
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def collect(self, now_s: float) -> Iterator[Reading]:
+        for number in range(self.count):
+            yield Reading(HEAT, number, {"sensor": str(number)})
 
 
 def measured(sampler: Sampler) -> dict[str, float]:
@@ -178,3 +193,34 @@ def test_how_each_does_can_be_asked() -> None:
     assert sampler.states["oven"].failure == "RuntimeError: broken in two  [31m"
     assert sampler.states["fan"].failure == ""
     assert sampler.states["fan"].duration_s > 0
+
+
+def test_too_many_series_of_one_collector_hide_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mounts = Mounts(2_500)
+    sampler = Sampler([mounts, Oven(), Fan()])
+
+    readings = measured(sampler)
+    sampler.readings()
+
+    assert (readings["noise"], readings["temperature.bottom"]) == (40, 200)
+    assert readings["temperature.0"] == 0
+    # Six tell of the collectors, three are of others, three may be told to be cut.
+    assert readings["omitted.mounts"] == 2_500 - (limits.MAX_SERIES - 12)
+    assert len(sampler.readings()) <= limits.MAX_SERIES
+    (record,) = caplog.records
+    assert (record.message, record.__dict__["fields"]) == (
+        "series.too_many",
+        {"most": 2_000, "omitted": {"mounts": 512}},
+    )
+
+    mounts.count = 5
+    assert "omitted.mounts" not in measured(sampler)
+
+
+def test_room_is_shared_by_those_who_need_more_than_their_part() -> None:
+    assert fair([3, 100, 2, 100], 45) == 20
+    assert fair([3, 2], 45) >= 3
+    assert fair([50, 50], 7) == 3
+    assert fair([50, 50, 50], 2) == 0

@@ -179,6 +179,7 @@ SECTIONS = (
             "sysmonstm.agent.collector.success": Label("Works"),
             "sysmonstm.agent.collector.duration": Label("Takes"),
             "sysmonstm.agent.collector.age": Label("Looked before"),
+            "sysmonstm.agent.collector.omitted": Label("Left out"),
         },
         entity="collector",
         heading="Collector",
