@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class Site(AdminSite):
     site_header = "sysmonstm"
     site_title = "sysmonstm"
+    index_title = "Administration"
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)

@@ -1,15 +1,17 @@
-// Runs before the first paint, so that a chosen theme never flashes.
+// Runs before the first paint, so that a chosen theme never flashes. The administration
+// reads the same word from the same place, and says "auto" where people read "System".
 (() => {
   const root = document.documentElement;
   const read = () => {
     try {
-      return localStorage.getItem("theme") ?? "system";
+      const chosen = localStorage.getItem("theme");
+      return chosen === "light" || chosen === "dark" ? chosen : "auto";
     } catch {
-      return "system"; // storage may be forbidden; the system's choice holds
+      return "auto"; // storage may be forbidden; the system's choice holds
     }
   };
   const show = (theme) => {
-    if (theme === "system") delete root.dataset.theme;
+    if (theme === "auto") delete root.dataset.theme;
     else root.dataset.theme = theme;
     for (const button of document.querySelectorAll("[data-theme-choice]")) {
       button.setAttribute("aria-pressed", String(button.dataset.themeChoice === theme));

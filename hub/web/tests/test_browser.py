@@ -286,7 +286,9 @@ def test_strangers_are_met_with_a_form_everybody_can_use(
     page.close()
 
 
-def test_a_chosen_theme_stays_and_never_flashes(page: Page, hub: Demo) -> None:
+def test_a_chosen_theme_stays_everywhere_and_never_flashes(
+    page: Page, hub: Demo
+) -> None:
     page.goto(hub.web)
     page.click(".menu summary")
     page.click('[data-theme-choice="dark"]')
@@ -295,6 +297,13 @@ def test_a_chosen_theme_stays_and_never_flashes(page: Page, hub: Demo) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     page.wait_for_selector("body")
     assert page.evaluate(background) == "rgb(13, 14, 16)"
+    page.goto(f"{hub.web}/admin/alerts/rule/")
+    assert page.evaluate(background) == "rgb(13, 14, 16)"
+    page.set_viewport_size(PHONE)
+    assert accessibility(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.get_by_role("link", name="Machines", exact=True).first.click()
+    expect(page.locator("#headline")).to_be_visible()
     page.evaluate("localStorage.removeItem('theme')")
 
 

@@ -260,7 +260,8 @@ def test_the_administration_bears_our_name(client: Client, user: User) -> None:
 
     html = client.get("/admin/").content.decode()
 
-    assert '<div id="site-name"><a href="/">sysmonstm</a></div>' in html
+    assert "<span>sysmonstm</span></a></div>" in html
+    assert f'<a href="{reverse("web:alerts")}">Alerts</a>' in html
 
 
 def test_ranges_are_what_the_page_offers(client: Client, fleet: list[Machine]) -> None:
