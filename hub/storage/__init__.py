@@ -1,7 +1,8 @@
 """Samples at rest: hot state, raw, and the one read API.
 
     sample       what travels; as bytes between processes
-    layouts      which series the places of a vector belong to
+    layouts      which series the places of a vector belong to (layout, kept_layouts);
+                 provisional before they are stored
     raw          durable, once: raw_postgres, raw_sqlite (binary)
     tiers        raw → minute → hour, and how far each has come
     rollup       fine rows become coarse ones (folding, fold, buckets)

@@ -7,27 +7,34 @@ stored, and what is read once can be kept. One below zero is not stored yet, see
 
 from __future__ import annotations
 
-import hashlib
-import json
-import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
-from time import monotonic
 
 from django.db import transaction
 from django.utils import timezone
 
 from hub.storage.database import guard
+from hub.storage.hot import HotDown, get_hot
+from hub.storage.kept_layouts import cached, forget_all, keep, learnt
+from hub.storage.layout import LayoutInfo, SeriesInfo, described, digest_of, read
 from hub.storage.models import Layout, LayoutSeries, Metric
 
-# About 1 KB each beside the series, which layouts share.
-CACHED_LAYOUTS = 8_192
-CACHED_SERIES = 65_536
-# Of all layouts together; a place that is looked up by name costs 150 bytes.
-CACHED_PLACES = 1_000_000
+# Others find here what they need of a layout.
+__all__ = [
+    "LayoutInfo",
+    "SeriesInfo",
+    "UnknownLayout",
+    "at_hand",
+    "cached",
+    "described",
+    "digest_of",
+    "forget_all",
+    "get",
+    "keep",
+    "learn",
+    "read",
+    "touch",
+]
 
 # A layout is in use while an agent sends it. What was learnt is taken as stored for
 # so long, and a use is noted no more often: `prune.py` waits for much longer.
@@ -36,57 +43,6 @@ LEASE = timedelta(hours=12)
 
 class UnknownLayout(Exception):
     """No layout has this number (permanent)."""
-
-
-@dataclass(frozen=True)
-class SeriesInfo:
-    """One metric with its attributes, sorted by key."""
-
-    metric: str
-    unit: str
-    kind: str
-    help: str
-    attributes: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def identity(self) -> tuple[str, tuple[tuple[str, str], ...]]:
-        return self.metric, self.attributes
-
-
-@dataclass(frozen=True)
-class LayoutInfo:
-    """The series of a layout, in the order of its vectors."""
-
-    id: int
-    series: tuple[SeriesInfo, ...]
-
-    def index(self, metric: str, **attributes: str) -> int | None:
-        """Return the place of exactly this series, if the layout has it.
-
-        Attributes whose names have dots are given as `**{"cpu.mode": "user"}`.
-        """
-        return self._places.get((metric, tuple(sorted(attributes.items()))))
-
-    def matching(self, metric: str, attributes: Mapping[str, str]) -> list[int]:
-        """Return the places of all series with at least these attributes."""
-        wanted = attributes.items()
-        return [
-            place
-            for place, series in enumerate(self.series)
-            if series.metric == metric and wanted <= dict(series.attributes).items()
-        ]
-
-    @cached_property
-    def _places(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], int]:
-        return {series.identity: place for place, series in enumerate(self.series)}
-
-
-_lock = threading.Lock()
-_by_id: OrderedDict[int, LayoutInfo] = OrderedDict()
-# With the moment when the database was last asked, by the monotonic clock.
-_by_digest: OrderedDict[bytes, tuple[LayoutInfo, float]] = OrderedDict()
-_places = 0
-_shared: dict[SeriesInfo, SeriesInfo] = {}
 
 
 def learn(series: Sequence[SeriesInfo]) -> LayoutInfo:
@@ -105,18 +61,7 @@ def learn(series: Sequence[SeriesInfo]) -> LayoutInfo:
 
 def at_hand(series: Sequence[SeriesInfo]) -> LayoutInfo | None:
     """Return the layout of these series if this process has learnt it of late."""
-    with _lock:
-        known, asked_s = _by_digest.get(_digest(series), (None, 0.0))
-    return known if monotonic() - asked_s < LEASE.total_seconds() else None
-
-
-def cached(layout_id: int) -> LayoutInfo | None:
-    """Return a layout if this process has it at hand; never asks the database."""
-    with _lock:
-        known = _by_id.get(layout_id)
-        if known is not None:
-            _by_id.move_to_end(layout_id)
-        return known
+    return learnt(_digest(series), within_s=LEASE.total_seconds())
 
 
 def get(layout_id: int) -> LayoutInfo:
@@ -143,46 +88,12 @@ def touch(ids: Iterable[int], at: datetime) -> None:
     used.update(last_used=at)
 
 
-def forget_all() -> None:
-    """Empty the cache; for a database that was replaced under the process."""
-    global _places
-    with _lock:
-        _places = 0
-        _by_id.clear()
-        _by_digest.clear()
-        _shared.clear()
-
-
-def described(series: Sequence[SeriesInfo]) -> bytes:
-    """Return all that a layout says; `read` is the way back."""
-    content = [[s.metric, s.unit, s.kind, s.help, s.attributes] for s in series]
-    return json.dumps(content).encode()
-
-
-def read(description: bytes) -> tuple[SeriesInfo, ...]:
-    """Return the series of a description. Raises ValueError."""
-    try:
-        return tuple(
-            SeriesInfo(metric, unit, kind, told, tuple((k, v) for k, v in attributes))
-            for metric, unit, kind, told, attributes in json.loads(description)
-        )
-    except TypeError as wrong:
-        raise ValueError("that describes no layout") from wrong
-
-
-def digest_of(description: bytes) -> bytes:
-    return hashlib.sha256(description).digest()
-
-
 def _digest(series: Sequence[SeriesInfo]) -> bytes:
     return digest_of(described(series))
 
 
 def _told(layout_id: int) -> tuple[SeriesInfo, ...]:
     """Return the series of a layout that only hot state knows."""
-    # Hot state draws trails, and those read layouts.
-    from hub.storage.hot import HotDown, get_hot
-
     try:
         description = get_hot().layout(layout_id)
     except HotDown as down:
@@ -238,30 +149,3 @@ def _series(row: LayoutSeries) -> SeriesInfo:
     metric = row.metric
     attributes = tuple(sorted(row.attributes.items()))
     return SeriesInfo(metric.name, metric.unit, metric.kind, metric.help, attributes)
-
-
-def keep(layout: LayoutInfo, digest: bytes | None = None) -> LayoutInfo:
-    """Hold a layout at hand; return the one object that stands for it here."""
-    global _places
-    with _lock:
-        if len(_shared) > CACHED_SERIES:
-            _shared.clear()
-        series = tuple(_shared.setdefault(info, info) for info in layout.series)
-        kept = _by_id.get(layout.id)
-        # One object for one layout: plans and callers compare by identity.
-        if kept is None or kept.series != series:
-            _places += len(series) - (len(kept.series) if kept else 0)
-            kept = LayoutInfo(layout.id, series)
-        _by_id[layout.id] = kept
-        _by_id.move_to_end(layout.id)
-        if digest is not None:
-            _by_digest[digest] = kept, monotonic()
-            _by_digest.move_to_end(digest)
-        while len(_by_id) > CACHED_LAYOUTS or (
-            _places > CACHED_PLACES and len(_by_id) > 1
-        ):
-            _, gone = _by_id.popitem(last=False)
-            _places -= len(gone.series)
-        while len(_by_digest) > CACHED_LAYOUTS:
-            _by_digest.popitem(last=False)
-        return kept

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from hub.storage.layouts import CACHED_LAYOUTS, LayoutInfo, SeriesInfo
+from hub.storage.kept_layouts import CACHED_LAYOUTS
+from hub.storage.layout import LayoutInfo, SeriesInfo
 
 # Interfaces whose traffic is counted again where it leaves the machine, or that
 # never leaves it. A bond's or a VLAN's parts are the lesser evil: naming differs.

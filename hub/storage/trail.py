@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from hub.storage import layouts
+from hub.storage import kept_layouts
 from hub.storage.sample import StoredSample
 from hub.storage.summary import plan
 
@@ -75,7 +75,7 @@ def draw(pks: Sequence[int], strings: Sequence[bytes]) -> Mapping[int, Trail]:
 
 def _cpu(sample: StoredSample) -> float | None:
     # Never a query: whoever wrote the sample has learnt its layout.
-    layout = layouts.cached(sample.layout)
+    layout = kept_layouts.cached(sample.layout)
     place = plan(layout).cpu if layout is not None else None
     if place is None:
         return None

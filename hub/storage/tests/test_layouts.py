@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from hub.storage import layouts
+from hub.storage import kept_layouts, layouts
 from hub.storage.layouts import SeriesInfo, UnknownLayout
 from hub.storage.models import Layout, LayoutSeries, Metric
 from hub.storage.tests.conftest import series
@@ -103,17 +103,17 @@ def test_series_are_found_by_some_of_their_attributes() -> None:
 
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layouts, "CACHED_LAYOUTS", 2)
+    monkeypatch.setattr(kept_layouts, "CACHED_LAYOUTS", 2)
 
     for name in ("a", "b", "c", "d"):
         layouts.learn([series(name)])
 
-    assert len(layouts._by_id) == len(layouts._by_digest) == 2
+    assert len(kept_layouts._by_id) == len(kept_layouts._by_digest) == 2
     assert layouts.learn([series("a")]).series == (series("a"),)
 
 
 def test_the_cache_is_bounded_by_places_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layouts, "CACHED_PLACES", 5)
+    monkeypatch.setattr(kept_layouts, "CACHED_PLACES", 5)
     learnt = [layouts.learn([series(n), series("x")]) for n in ("a", "b", "c", "d")]
 
     assert [layouts.cached(one.id) for one in learnt] == [None, None, *learnt[2:]]
@@ -129,7 +129,7 @@ def test_what_was_learnt_long_ago_is_asked_for_again_and_noted_as_used(
     assert Layout.objects.get().last_used == long_ago
 
     later = monotonic() + layouts.LEASE.total_seconds()
-    monkeypatch.setattr(layouts, "monotonic", lambda: later)
+    monkeypatch.setattr(kept_layouts, "monotonic", lambda: later)
 
     assert layouts.at_hand([CPU]) is None
     assert layouts.learn([CPU]) is learnt
