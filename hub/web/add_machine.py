@@ -18,6 +18,7 @@ from django.views.decorators.http import (
 
 from hub.machines import enrolment
 from hub.machines.models import EnrolmentToken, Machine, Tag
+from hub.people import person
 from hub.people.policy import administrator
 from hub.web import alarms, invitation, overview
 from hub.web.find import find_machine
@@ -86,7 +87,7 @@ def arrived(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a command worthless; who came in by it stays."""
-    enrolment.revoke_token(_find(pk).pk, _user(request))
+    enrolment.revoke_token(_find(pk).pk, person.of(request))
     token = _find(pk)
     context = {"token": token, "was_asked": True, **_times(token)}
     return render(request, "web/enrolment_token.html", context)
@@ -97,17 +98,12 @@ def _make(
 ) -> tuple[str, EnrolmentToken]:
     with transaction.atomic():
         return enrolment.make_token(
-            _user(request),
+            person.of(request),
             tags=invitation.tags(wanted),
             machine=machine,
             uses=1 if machine else wanted.uses,
             lifetime=wanted.length,
         )
-
-
-def _user(request: HttpRequest) -> Any:
-    # `administrator` has let nobody pass who is not signed in.
-    return request.user
 
 
 def _page(
