@@ -118,6 +118,18 @@ class GrpcServer:
         except PortInUse:
             await self._authenticator.close()
             raise
+        self._assemble()
+        self._register()
+        self._tell_metrics()
+        self._writer.start()
+        await self._control.start()
+        self._tasks = self._beside()
+        await self._server.start()
+        await self._health.set(METRICS_SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        self._say(port)
+        return port
+
+    def _assemble(self) -> None:
         self._streams = Streams()
         self._announcer = Announcer(get_hot(), get_bus())
         self._books = Bookkeeper()
@@ -131,20 +143,22 @@ class GrpcServer:
         self._servicer = MetricsServicer(
             self._writer, self._announcer, self._streams, self._books, self._sightings
         )
-        self._health = _Health()
-        add_MetricsServiceServicer_to_server(self._servicer, self._server)
         self._control_workers = Workers("control", 2)
         self._control = Control(get_bus(), self._control_workers, _calling)
-        self._control.register(self._server)
         self._enrolment = EnrolmentServicer()
+        self._health = _Health()
+
+    def _register(self) -> None:
+        add_MetricsServiceServicer_to_server(self._servicer, self._server)
+        self._control.register(self._server)
         add_EnrolmentServiceServicer_to_server(self._enrolment, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.DEBUG:
             _reflect(self._server)
-        self._tell_metrics()
-        self._writer.start()
-        await self._control.start()
-        self._tasks = [
+
+    def _beside(self) -> list[asyncio.Task[None]]:
+        """Start what runs beside the calls; `stop` ends it."""
+        return [
             asyncio.create_task(self._authenticator.run(get_bus()), name="door"),
             asyncio.create_task(self._streams.sweep(), name="sweeper"),
             asyncio.create_task(self._books.run(), name="bookkeeper"),
@@ -152,8 +166,8 @@ class GrpcServer:
             asyncio.create_task(rivals.listen(get_bus(), self._streams), name="rivals"),
             asyncio.create_task(asking.listen(get_bus(), self._streams), name="asking"),
         ]
-        await self._server.start()
-        await self._health.set(METRICS_SERVICE, health_pb2.HealthCheckResponse.SERVING)
+
+    def _say(self, port: int) -> None:
         log.info(
             "grpc.listening",
             host=self._host,
@@ -164,7 +178,6 @@ class GrpcServer:
         )
         if is_plain_beyond():
             log.warning("grpc.plain_text", host=self._host)
-        return port
 
     def _listen(self) -> int:
         """Bind each port; return the one that agents are told. Raises PortInUse."""
