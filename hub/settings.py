@@ -144,8 +144,10 @@ TEMPLATES = [
     }
 ]
 
-# A page query that takes longer than this is a fault, not patience.
+# A statement that takes longer than this is a fault, not patience: sooner where
+# people wait (hub.asgi) than where a night's work is done.
 STATEMENT_TIMEOUT_S = 15
+PAGE_STATEMENT_TIMEOUT_S = 5
 
 
 def _postgres(url: str) -> dict[str, Any]:
@@ -215,7 +217,9 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
                     else {},
                     "health_check_interval": 5,
                 }
-            ]
+            ],
+            # Who can write to Redis alone can neither ask agents nor answer for them.
+            "symmetric_encryption_keys": [f"channels:{SECRET_KEY}"],
         },
     }
     if REDIS_URL

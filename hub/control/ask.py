@@ -78,7 +78,7 @@ async def _exchange(machine: int, body: bytes, timeout_s: float) -> bytes:
             said = await post.receive(box, max(0.0, until_s - loop.time()))
         except TimeoutError:
             raise NoAnswer(LATE) if takers else NotConnected(NO_LINE) from None
-        match said["type"]:
+        match said.get("type"):
             case "control.answer":
                 return bytes(said["answer"])
             case "control.taken":

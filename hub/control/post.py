@@ -15,7 +15,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from channels.layers import get_channel_layer
+from cryptography.fernet import InvalidToken
 from django.conf import settings
+from msgpack.exceptions import UnpackException  # type: ignore[import-untyped]
 from redis.exceptions import RedisError
 
 from hub.events.ending import end
@@ -33,6 +35,10 @@ DEADLINE_S = 2.0
 
 # The loop that serves agents, where the layer is in memory.
 _home: asyncio.AbstractEventLoop | None = None
+
+
+# What is not sealed with our key, or no message at all: somebody else's writing.
+UNREADABLE = (InvalidToken, UnpackException, ValueError, TypeError)
 
 
 class PostDown(Exception):
@@ -94,12 +100,12 @@ async def open_box() -> str:
 
 async def receive(box: str, deadline_s: float) -> Message:
     """Return the next message; raises TimeoutError."""
-    task = asyncio.ensure_future(_layer().receive(box))
+    task = asyncio.ensure_future(_next(box))
     try:
         done, _ = await asyncio.wait({task}, timeout=deadline_s)
         if not done:
             raise TimeoutError
-        return dict(task.result())
+        return task.result() or {}
     finally:
         if not task.done():
             # Cancelled, it unsubscribes.
@@ -129,12 +135,22 @@ async def listen(heard: Callable[[Message], None]) -> None:
                 await in_time(_layer().group_add(GROUP, box))
                 pauses = waits()
                 while True:
-                    heard(dict(await _layer().receive(box)))
+                    if (message := await _next(box)) is not None:
+                        heard(message)
             except (PostDown, RedisError, OSError) as away:
                 log.warning("control.deaf", error=str(away))
             await asyncio.sleep(next(pauses))
     finally:
         _home = None
+
+
+async def _next(box: str) -> Message | None:
+    """Return what came; None = nobody of ours has written it."""
+    try:
+        return dict(await _layer().receive(box))
+    except UNREADABLE as strange:
+        log.warning("control.unreadable", error=type(strange).__name__)
+        return None
 
 
 async def stop(listening: asyncio.Task[None]) -> None:

@@ -100,6 +100,7 @@ class Managed:
 
     def __init__(self, call: Any) -> None:
         self.call = call
+        self.asked: list[str | None] = []
 
     async def command(self) -> pb.ControlCommand:
         read = await asyncio.wait_for(self.call.read(), PATIENCE_S)
@@ -109,6 +110,7 @@ class Managed:
     async def answer_pings(self) -> None:
         """Answer as a real agent does, until the call ends."""
         while isinstance(command := await self.call.read(), pb.ControlCommand):
+            self.asked.append(command.WhichOneof("body"))
             await self.answer(command.request, pong=pb.Pong(clock_unix_ms=7))
 
     async def answer(self, request: int, **body: Any) -> None:

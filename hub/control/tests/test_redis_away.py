@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 from channels.layers import channel_layers
+from cryptography.fernet import Fernet
+from msgpack import packb  # type: ignore[import-untyped]
 from pytest_django import Settings
+from redis import Redis
 from sysmonstm_proto import metrics_pb2 as pb
 
+from hub.control import post
 from hub.control.ask import POST_AWAY, NoAnswer, ask
 from hub.control.tests.agent import PATIENCE_S, managed, serving
 from hub.machines.models import Machine
@@ -28,7 +32,10 @@ def server(settings: Settings, tmp_path: Path) -> Iterator[Unruly]:
         hosts = [{"address": url, "socket_connect_timeout": 2, "socket_timeout": 2}]
         layer = "channels_redis.pubsub.RedisPubSubChannelLayer"
         settings.CHANNEL_LAYERS = {
-            "default": {"BACKEND": layer, "CONFIG": {"hosts": hosts}}
+            "default": {
+                "BACKEND": layer,
+                "CONFIG": {"hosts": hosts, "symmetric_encryption_keys": ["ours"]},
+            }
         }
         settings.REDIS_URL = url
         channel_layers.backends.clear()
@@ -55,10 +62,37 @@ async def is_told_in_time(machine: Machine) -> None:
     assert time.monotonic() - before < 6
 
 
-async def test_redis_hangs_dies_and_comes_back(atlas: Machine, server: Unruly) -> None:
+def write(url: str, atlas: Machine) -> int:
+    """Put words into the mouths of our processes; return how many heard them."""
+    command = pb.ControlCommand(collect_now=pb.CollectNow())
+    forged = {
+        "machine": atlas.pk,
+        "command": command.SerializeToString(),
+        "reply": "specific.somebody",
+        "timeout_s": 5,
+    }
+    with Redis.from_url(url) as client:
+        [group] = client.pubsub_channels(f"*{post.GROUP}")
+        others = Fernet(Fernet.generate_key()).encrypt(packb(forged))
+        written = (packb(forged), others, b"", b"\xff", packb([1]))
+        return sum(client.publish(group, one) for one in written)
+
+
+async def test_redis_hangs_dies_and_comes_back(
+    atlas: Machine,
+    server: Unruly,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with serving() as (_, port), managed(port, "atlas") as agent:
         answering = asyncio.create_task(agent.answer_pings())
         await until_answered(atlas)
+
+        assert await asyncio.to_thread(write, settings.REDIS_URL, atlas) == 5
+        await until_answered(atlas)
+        said = [record.getMessage() for record in caplog.records]
+        assert len([one for one in said if "control.unreadable" in one]) == 5
+        assert agent.asked == ["ping", "ping"]
 
         server.pause()
         await is_told_in_time(atlas)
