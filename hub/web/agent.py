@@ -23,10 +23,8 @@ from hub.machines.models import Machine
 from hub.people import audit, person
 from hub.people.policy import operator, viewer
 from hub.people.roles import may_operate
-from hub.web import credential, diagnosis
-from hub.web.alarms import of as alarms_of
+from hub.web import credential, diagnosis, head
 from hub.web.asking import Unanswered, answer
-from hub.web.facts import facts
 from hub.web.find import find_machine
 
 REVISIONS = 10
@@ -101,7 +99,7 @@ def page(request: HttpRequest, machine_id: str) -> HttpResponse:
     context = {
         "here": "machine",
         "tab": "agent",
-        "facts": facts(alarms_of(request)),
+        **head.context(request, found),
         "questions": QUESTIONS.items(),
         **_standing(found),
         **_form(request, found, _unbound(found)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,9 +18,8 @@ from hub.people.policy import viewer
 from hub.people.roles import may_operate
 from hub.storage import layouts, states
 from hub.storage.sample import StoredSample
-from hub.storage.summary import plan
 from hub.storage.window import window
-from hub.web import account, alarms, alert, credential, figures, marks, points, rows
+from hub.web import account, alarms, alert, credential, figures, head, marks, points
 from hub.web.charts import selectors
 from hub.web.facts import facts
 from hub.web.find import find_machine
@@ -126,20 +124,12 @@ def _open(request: HttpRequest, found: Machine) -> dict[str, Any]:
 def _now(
     request: HttpRequest, found: Machine, sample: StoredSample | None
 ) -> dict[str, Any]:
-    now_ms = time.time_ns() // 1_000_000
-    open_ = alarms.of(request)
+    known = head.of(request, found, sample)
     if sample is None:
-        return {"row": rows.row(found, None, None, now_ms, open_), "groups": []}
+        return known | {"groups": []}
     layout = layouts.get(sample.layout)
-    summary = plan(layout).read(sample.values)
-    row = rows.row(found, sample, summary, now_ms, open_)
-    return {
-        "row": row,
-        "word": rows.WORDS[row.state],
-        "summary": summary,
-        "layout": layout.id,
-        "groups": figures.groups(layout, _floats(sample.values)),
-    }
+    values = _floats(sample.values)
+    return known | {"layout": layout.id, "groups": figures.groups(layout, values)}
 
 
 def _floats(values: bytes) -> list[float | None]:

@@ -23,9 +23,8 @@ from sysmonstm_proto import metrics_pb2 as pb
 from hub.machines.models import Machine
 from hub.people import audit
 from hub.people.policy import operator
-from hub.web.alarms import of as alarms_of
+from hub.web import head
 from hub.web.asking import Unanswered, answer
-from hub.web.facts import facts
 from hub.web.find import find_machine
 from hub.web.templatetags import units
 
@@ -77,7 +76,7 @@ def page(request: HttpRequest, machine_id: str) -> HttpResponse:
         "tab": "processes",
         "machine": found,
         "may_operate": True,
-        "facts": facts(alarms_of(request)),
+        **head.context(request, found),
         "opening": opening,
         "sort": _sort(request),
         "query": request.GET.get("q", "")[:100],

@@ -1,6 +1,6 @@
 // A machine's page: its state and readings live, its charts over a range.
 
-import {alarms, hear, onAlarms} from "./alarms.js";
+import {hear, onAlarms} from "./alarms.js";
 import {write} from "./cells.js";
 import {seriesKey} from "./chart-data.js";
 import {Charts} from "./charts.js";
@@ -9,9 +9,9 @@ import {onKey} from "./keyboard.js";
 import {Link} from "./link.js";
 import {connect} from "./live.js";
 import {LiveMark} from "./live-mark.js";
+import {showHead} from "./machine-head.js";
 import {showKey} from "./marks.js";
-import {stateOf} from "./presence.js";
-import {ago, durationParts, join, parts} from "./units.js";
+import {parts} from "./units.js";
 
 const TICK_MS = 1000;
 // Live samples go into folded buckets by estimate; now and then the hub's count.
@@ -95,21 +95,7 @@ class MachinePage {
   }
 
   head() {
-    const {machine} = this;
-    const now = line.now();
-    const state = stateOf(machine, now, facts, alarms);
-    const page = this.at("machine");
-    // A page that hears nothing cannot tell whether the machine is silent.
-    const hears = line.status === "connected" || page.dataset.state === "never";
-    if (hears && page.dataset.state !== state) {
-      page.dataset.state = state;
-      write(this.at("state"), facts.words[state]);
-    }
-    const age = this.at("age");
-    write(age, ago(machine.seen == null ? null : (now - machine.seen) / 1000));
-    if (machine.seen != null) age.title = new Date(machine.seen).toLocaleString();
-    const uptime = machine.summary?.uptime;
-    if (uptime != null && this.at("uptime")) write(this.at("uptime"), join(durationParts(uptime)));
+    showHead(this.machine, line);
   }
 
   readings() {

@@ -223,6 +223,14 @@ def test_a_machine_page_draws_what_arrives(page: Page, hub: Demo) -> None:
     expect(page.locator("#state")).to_have_text(re.compile("Online|Warning"))
     assert page.evaluate("window.moved ?? 0") < 0.05
 
+    tabs = page.locator(".tabs")
+    top = tabs.bounding_box()
+    page.get_by_role("link", name="Agent", exact=True).click()
+    expect(page.locator("#settings-title")).to_be_visible()
+    assert tabs.bounding_box() == top
+    page.evaluate("document.getElementById('age').textContent = ''")
+    expect(page.locator("#age")).to_have_text("just now")
+
 
 def test_lines_hide_ranges_change_and_a_drag_zooms(page: Page, hub: Demo) -> None:
     page.goto(f"{hub.web}/machines/atlas/")

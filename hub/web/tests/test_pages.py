@@ -128,6 +128,20 @@ def test_a_sparkline_is_minutes_and_ratios(
     assert all(0 <= ratio <= 1 for _, ratio in told["lines"]["atlas"])
 
 
+@pytest.mark.parametrize("part", ["machine", "processes", "agent"])
+def test_each_part_of_a_machines_pages_says_how_it_is(
+    part: str, client: Client, operator: User, fleet: list[Machine]
+) -> None:
+    fleet[0].tags.set([Tag.objects.create(name="home")])
+
+    html = client.get(reverse(f"web:{part}", args=["atlas"])).content.decode()
+
+    assert 'id="machine" data-state="online"' in html
+    assert 'id="state">Online</span>' in html
+    assert "<dt>Cores</dt><dd>16</dd>" in html
+    assert '<a class="tag" href="/?tag=home">home</a>' in html
+
+
 def test_a_machine_page_shows_every_reading_with_its_place(
     client: Client, fleet: list[Machine]
 ) -> None:
