@@ -114,7 +114,10 @@ def faults() -> Iterator[None]:
             raise DiskTrouble(str(error)) from error
         raise Damaged(str(error)) from error
     except OSError as error:
-        raise DiskTrouble(error.strerror or str(error)) from error
+        text = error.strerror or str(error)
+        if error.filename:
+            text += f": {error.filename}"
+        raise DiskTrouble(text) from error
     except (TypeError, ValueError, OverflowError) as error:
         raise Damaged(str(error)) from error
 

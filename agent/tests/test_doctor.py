@@ -89,7 +89,7 @@ def test_all_is_well(tmp_path: Path, call: Call, authority: Authority) -> None:
     assert [line.split()[:2] for line in ended.out.splitlines()] == [
         ["ok", what]
         for what in (
-            *("settings", "credential", "agent", "spool", "disk"),
+            *("settings", "credential", "measures", "agent", "spool", "disk"),
             *("name", "port", "TLS", "hub", "clock", "welcome"),
         )
     ]
@@ -104,6 +104,48 @@ def test_settings_that_make_no_sense_are_a_line_too(call: Call) -> None:
 
     assert ended.code == 1
     assert ended.out.startswith("FAIL  settings  COLLECTOR_COLLECTION_INTERVAL must")
+
+
+def test_a_machine_of_which_nothing_can_be_read(tmp_path: Path, look: Look) -> None:
+    (tmp_path / "nothing").mkdir()
+    nothing = str(tmp_path / "nothing")
+
+    found = look(COLLECTOR_PROC_ROOT=nothing, COLLECTOR_SYS_ROOT=nothing)
+
+    assert found["measures"] == (
+        "FAIL",
+        f"nothing is found in {nothing} and {nothing}: COLLECTOR_PROC_ROOT and"
+        " COLLECTOR_SYS_ROOT say where they are mounted.",
+    )
+
+
+def test_a_collector_that_fails_and_a_mount_without_an_answer(
+    tmp_path: Path, look: Look
+) -> None:
+    (tmp_path / "self").mkdir()
+    mountinfo = "1 1 8:1 / /nonexistent/disk rw - ext4 /dev/sda rw\n"
+    (tmp_path / "self" / "mountinfo").write_text(mountinfo)
+    hung = look(COLLECTOR_PROC_ROOT=str(tmp_path))["measures"]
+    (tmp_path / "meminfo").write_text("nonsense")
+
+    failing = look(COLLECTOR_PROC_ROOT=str(tmp_path))["measures"]
+
+    assert hung[0] == failing[0] == "warn"
+    assert hung[1].endswith("of these mounts there is no answer: /nonexistent/disk.")
+    assert "what fails is memory (KeyError: 'MemFree')" in failing[1]
+
+
+def test_a_state_folder_that_may_not_be_written_to(
+    tmp_path: Path, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").mkdir()
+    # Root may write everywhere.
+    monkeypatch.setattr("os.access", lambda path, mode, **how: False)
+
+    level, text = look()["disk"]
+
+    assert level == "FAIL"
+    assert text.startswith(f"this user may not write in {tmp_path}/state:")
 
 
 def test_a_machine_that_is_not_enrolled_is_told_how(look: Look) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from sysmonstm_agent.collector import NoData
 from sysmonstm_agent.files import Files
 from sysmonstm_agent.metric import Metric, Reading
 
@@ -20,7 +21,11 @@ class Processes:
         self._folders = 0
 
     def collect(self, now_s: float) -> Iterator[Reading]:
-        yield Reading(COUNT, self._linux() if self._files.linux else portable())
+        count = self._linux() if self._files.linux else portable()
+        if not count:
+            # At least the one that asks is there.
+            raise NoData("no /proc")
+        yield Reading(COUNT, count)
 
     def _linux(self) -> int:
         root = self._files.proc_root

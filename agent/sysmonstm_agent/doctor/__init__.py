@@ -1,6 +1,6 @@
 """`sysmonstm-agent doctor`: look at what could keep samples from the hub.
 
-    here    settings, credential, spool, disk, whether an agent runs
+    here    settings, credential, what can be measured, spool, disk, an agent
     there   name, port, TLS, the hub's answer, its clock, what it thinks of us
 
 Nothing is changed by it, and an agent that runs is not disturbed.

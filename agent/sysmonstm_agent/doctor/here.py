@@ -7,21 +7,27 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 
+from sysmonstm_agent.collectors.filesystem import UNRESPONSIVE
 from sysmonstm_agent.config import Config
 from sysmonstm_agent.doctor.finding import Finding, fail, ok, warn
+from sysmonstm_agent.files import Files
 from sysmonstm_agent.hub_address import is_loopback
 from sysmonstm_agent.open_spool import folder_of
+from sysmonstm_agent.registry import collectors
 from sysmonstm_agent.report import binary, duration
+from sysmonstm_agent.sampler import DURATION, OMITTED, SUCCESS, Sampler
 from sysmonstm_agent.spool import SpoolRefused
 from sysmonstm_agent.spool_file import FIXED_BYTES
 from sysmonstm_agent.spool_folder import SYSTEM
 from sysmonstm_agent.spool_report import document
-from sysmonstm_agent.variables import TOKEN
+from sysmonstm_agent.variables import PROC_ROOT, SYS_ROOT, TOKEN
 
 # Below this a machine has other troubles too.
 LEAST_FREE_BYTES = 16 * 1024**2
 # Of the spool's age or size: soon samples are lost.
 NEARLY_FULL = 0.8
+# Of mounts that hang.
+MAX_NAMED = 5
 # Rotated twice in this time, at least.
 OLD = 3
 
@@ -29,6 +35,7 @@ OLD = 3
 def look(config: Config) -> Iterator[Finding]:
     yield settings(config)
     yield credential(config)
+    yield measures(config)
     yield from spool(config)
 
 
@@ -109,6 +116,34 @@ def spool(config: Config) -> Iterator[Finding]:
     yield disk(config)
 
 
+def measures(config: Config) -> Finding:
+    """Read the kernel's files once, as the agent does."""
+    sampler = Sampler(collectors(Files(config.proc_root, config.sys_root)))
+    found = [r for r in sampler.readings() if r.metric not in (DURATION, SUCCESS)]
+    where = f"{config.proc_root} and {config.sys_root}"
+    failed = [f"{k} ({v.failure})" for k, v in sampler.states.items() if v.failure]
+    hung = [
+        reading.attributes["system.filesystem.mountpoint"]
+        for reading in found
+        if reading.metric is UNRESPONSIVE and reading.value
+    ]
+    if failed:
+        return warn("measures", f"in {where}, what fails is {', '.join(failed)}.")
+    if not found:
+        return fail(
+            "measures",
+            f"nothing is found in {where}: {PROC_ROOT.variable} and"
+            f" {SYS_ROOT.variable} say where they are mounted.",
+        )
+    text = f"{len(found)} series in {where}"
+    if hung:
+        names = ", ".join(hung[:MAX_NAMED])
+        return warn("measures", f"{text}; of these mounts there is no answer: {names}.")
+    if omitted := sum(r.value for r in found if r.metric is OMITTED):
+        return warn("measures", f"{text}, and {omitted:.0f} more are left out.")
+    return ok("measures", f"{text}.")
+
+
 def running(pid: int | None) -> Finding:
     if pid is None:
         return fail(
@@ -129,8 +164,9 @@ def of_systemd(pid: int) -> bool:
 
 
 def disk(config: Config) -> Finding:
-    assert config.spool_base is not None
-    place = config.spool_base
+    folder = folder_of(config)
+    assert folder is not None
+    place = folder.path
     while not place.exists():
         place = place.parent
     room = os.statvfs(place)
@@ -138,6 +174,12 @@ def disk(config: Config) -> Finding:
     text = f"{' '.join(binary(free, suffix=''))} free at {place}"
     if room.f_flag & os.ST_RDONLY:
         return fail("disk", f"{place} is read-only: nothing waits there for the hub.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        return fail(
+            "disk",
+            f"this user may not write in {place}: samples cannot wait for the hub."
+            " It has to belong to the user that the agent runs as.",
+        )
     if free < LEAST_FREE_BYTES:
         return fail("disk", f"{text}: samples cannot wait for the hub. Make room.")
     if free < config.spool_max_bytes:
