@@ -48,6 +48,9 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     asked = {name: request.GET.get(name, "").strip() for name in NAMES}
     show = asked["show"] if asked["show"] in SHOWN else "open"
     found = _page(request, show, asked)
+    told = stories(found.alerts)
+    if show == "open":
+        told.sort(key=lambda story: story.urgency)
     rules = list(Rule.objects.order_by("name").values("pk", "name", "enabled"))
     is_filtered = any(asked[name] for name in NAMES[1:])
     kept = {name: text for name, text in asked.items() if text and name != "after"}
@@ -63,7 +66,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "rules": rules,
         "has_rules": any(rule["enabled"] for rule in rules),
         "has_history": bool(found.alerts) or history.visible(request.user).exists(),
-        "stories": stories(found.alerts),
+        "stories": told,
         "more": found.after and _address(kept | {"after": found.after}),
         "is_filtered": is_filtered,
         "all": _address({"show": show}),

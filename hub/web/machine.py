@@ -113,9 +113,10 @@ def _range(request: HttpRequest) -> str:
 def _open(request: HttpRequest, found: Machine) -> dict[str, Any]:
     """Return what the template of a machine's open alerts needs."""
     open_ = alarms.of(request).by_machine.get(found.pk, ())
+    stories = [Story(one.alert, one.muted) for one in open_]
     return {
         "machine": found,
-        "stories": [Story(one.alert, one.muted) for one in open_],
+        "stories": sorted(stories, key=lambda story: story.urgency),
         "may_operate": may_operate(request.user),
         "lengths": alert.CHOICES,
     }

@@ -14,6 +14,7 @@ from hub.alerts.models import Alert, Chapter
 from hub.alerts.muting import Muting
 from hub.alerts.quantities import written
 from hub.alerts.spec import Kind
+from hub.web.alarms import WORST
 from hub.web.templatetags import units
 
 # As `hub.alerts.muting` says it, by the hub's clock.
@@ -64,6 +65,12 @@ class Story:
         if not self.is_silenced:
             return self.muted
         return self.muted.partition(": ")[0].replace("until it is ", "until ")
+
+    @property
+    def urgency(self) -> tuple[bool, int]:
+        """Sort by it for the worst first; what somebody has answered can wait."""
+        is_answered = bool(self.muted) or self.alert.acknowledged_at is not None
+        return is_answered, WORST.index(self.alert.severity)
 
     @property
     def kind(self) -> str:

@@ -53,6 +53,23 @@ def test_an_open_alert_says_what_where_how_bad_and_since_when(
     assert 'data-sign="critical"' in html
 
 
+def test_what_nobody_has_answered_comes_first_and_of_that_the_worst(
+    client: Client, rule: Rule, fleet: list[Machine]
+) -> None:
+    now = timezone.now()
+    answered = opened(rule, fleet[0], acknowledged_at=now, opened_at=now)
+    warning = opened(rule, fleet[0], severity="warning", opened_at=now)
+    older, newer = (
+        opened(rule, fleet[0], opened_at=now - timedelta(minutes=age))
+        for age in (30, 20)
+    )
+
+    for path in ("/alerts/", "/machines/atlas/"):
+        order = re.findall(r'<tr id="alert-(\d+)"', page(client, path))
+        wanted = [newer, older, warning, answered]
+        assert order == [str(alert.pk) for alert in wanted], path
+
+
 def test_history_has_what_is_over_and_for_how_long(
     client: Client, rule: Rule, fleet: list[Machine]
 ) -> None:
