@@ -69,6 +69,8 @@ class Client:
         self._backoff = Backoff(chance=chance)
         self._stream: Stream | None = None
         self._leaving = False
+        # Whether the conversation before ended with a new epoch of the spool.
+        self._renewed = False
         # Why the hub was away the last time.
         self._trouble = ""
         # Why the door was shut the last time, None = it was not.
@@ -163,7 +165,12 @@ class Client:
     def _pause_s(
         self, stream: Stream, trouble: str, level: Callable[..., None]
     ) -> float:
-        if stream.reconnect_after_s is not None:
+        again, self._renewed = self._renewed and stream.renewed, stream.renewed
+        if again:
+            # Whatever epoch it is shown, it claims to have more.
+            trouble = "the hub claims to have what was never sent"
+            pause_s = self._backoff.after_failure(lasted_s=0.0)
+        elif stream.reconnect_after_s is not None:
             trouble, level = "the hub asked to come back", log.info
             pause_s = self._backoff.when_told(stream.reconnect_after_s)
         elif self._shut:

@@ -118,6 +118,10 @@ class Stream:
         self._account_s = 0.0
         self.welcomed_s: float | None = None
         self.acknowledged = 0
+        # Whether the hub acknowledged what was never sent; it is told once.
+        self._is_ahead = False
+        # Whether it ended since the spool had to begin a new epoch.
+        self.renewed = False
         self.refused: Counter[str] = Counter()
         self.reconnect_after_s: float | None = None
 
@@ -315,7 +319,7 @@ class Stream:
             log.warning("spool.behind_hub", cursor=cursor, known=known)
             self._spool.forget(known)
             self._spool.renew()
-            self.reconnect_after_s = 0.0
+            self.renewed, self.reconnect_after_s = True, 0.0
             return
         self._spool.forget(cursor)
         self._sent = cursor
@@ -331,7 +335,9 @@ class Stream:
 
     def _acknowledge(self, committed: int) -> None:
         if committed > self._sent:
-            log.warning("ack.beyond_sent", committed=committed, sent=self._sent)
+            if not self._is_ahead:
+                self._is_ahead = True
+                log.warning("ack.beyond_sent", committed=committed, sent=self._sent)
             committed = self._sent
         while self._in_flight and self._in_flight[0] <= committed:
             self._in_flight.popleft()
@@ -339,7 +345,7 @@ class Stream:
         self._spool.forget(committed)
 
     def _count(self, refusal: pb.Refusal) -> None:
-        reason = pb.RefusalReason.Name(refusal.reason)
+        reason = name_of(refusal.reason)
         self.refused[reason] += 1
         if self.refused[reason] == 1:
             log.warning(
@@ -348,3 +354,11 @@ class Stream:
                 reason=reason,
                 detail=refusal.detail,
             )
+
+
+def name_of(reason: pb.RefusalReason.ValueType) -> str:
+    try:
+        return pb.RefusalReason.Name(reason)
+    except ValueError:
+        # Of a newer hub.
+        return "REFUSAL_REASON_UNKNOWN"

@@ -45,6 +45,25 @@ async def test_the_token_goes_along_as_a_bearer() -> None:
         await hub.played()
 
 
+async def test_a_hub_that_always_has_more_than_was_sent_is_asked_ever_more_seldom(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pauses = Pauses()
+
+    async def mad(talk: Conversation) -> None:
+        await talk.welcome(cursor=1_000_000)
+        await talk.rest()
+
+    scripts = [mad] * 6
+    async with playing(spool_of(2), *scripts, for_ever, pauses=pauses) as (hub, _):
+        await until(lambda: hub.streams == 7)
+
+    # The first time it is likely a clone, and the new epoch is the answer.
+    assert pauses[:6] == [1.5, 1, 2, 4, 8, 16]
+    events = [r.__dict__["fields"] for r in caplog.records if r.message == "hub.away"]
+    assert events[1]["trouble"] == "the hub claims to have what was never sent"
+
+
 async def test_told_to_reconnect_it_hears_the_last_acks_and_comes_back() -> None:
     spool, pauses = spool_of(2), Pauses()
 

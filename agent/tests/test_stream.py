@@ -202,6 +202,25 @@ async def test_a_refusal_is_logged_once_and_the_rest_goes_on(
     assert events["hub.away"]["refused"] == 2
 
 
+async def test_a_refusal_for_a_reason_of_a_newer_hub_ends_nothing() -> None:
+    spool = spool_of(2)
+
+    async def script(talk: Conversation) -> None:
+        await talk.welcome()
+        await talk.sequences(2)
+        # What is not known here comes as its number.
+        newer = pb.Refusal.FromString(b"\x08\x01\x10\x4d")
+        assert newer.reason not in pb.RefusalReason.values()
+        await talk.context.write(pb.StreamAck(refusal=newer))
+        await talk.ack(2)
+        await until(lambda: not spool.oldest)
+
+    async with playing(spool, script, for_ever) as (hub, _):
+        await until(lambda: hub.streams == 2)
+
+    assert not spool.oldest
+
+
 async def test_what_was_not_acknowledged_is_sent_again() -> None:
     async def breaking(talk: Conversation) -> None:
         await talk.welcome()
@@ -249,11 +268,14 @@ async def test_an_ack_of_what_was_never_sent_forgets_only_what_was(
         assert await talk.sequences(1) == [1]
         await talk.ack(99)
         assert await talk.sequences(1) == [2]
+        await talk.ack(99)
+        await until(lambda: not spool.oldest)
 
     async with playing(spool, script, for_ever) as (hub, _):
         await until(lambda: hub.streams == 2)
 
-    assert "ack.beyond_sent" in [record.message for record in caplog.records]
+    events = [record.message for record in caplog.records]
+    assert events.count("ack.beyond_sent") == 1
 
 
 class Seen:
