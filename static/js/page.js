@@ -1,6 +1,7 @@
 // What every page does.
 
 import "./dialogs.js";
+import "./failures.js";
 import "./keyboard.js";
 
 const clock = new Intl.DateTimeFormat(undefined, {timeStyle: "short"});
