@@ -59,7 +59,7 @@ def run(kind: str, agents: int, seconds: float) -> list[float]:
 
 @contextmanager
 def embedded(folder: Path) -> Iterator[tuple[str, str, str, str]]:
-    with hubs.embedded(folder / "var", LOG_LEVEL="INFO") as hub:
+    with hubs.first_start(folder / "var", LOG_LEVEL="INFO") as hub:
         yield hub.web, hub.grpc, "", make_token(folder)
 
 
