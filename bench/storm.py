@@ -26,8 +26,10 @@ from typing import Any
 import grpc
 from sysmonstm_proto import metrics_pb2 as pb
 
+from bench.agents import STREAM_METRICS, layout
 from bench.figures import spread
-from bench.ingest import STREAM_METRICS, cpu_s, layout, serving
+from bench.ingest import serving
+from bench.meter import cpu_s
 from hub.testing import services
 
 BUDGET = "budget: all within 30 s"
