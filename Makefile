@@ -2,12 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SUITE := $(BIN)/pytest --forbid-skips
-ONCE := process or browser
-# Several workers, each with a database of its own; a file's tests stay together.
-PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
-# Tests with processes of their own mostly wait for them.
-WAITING := --numprocesses 4 --dist loadfile
+# Several workers, each with a database of its own; a file's tests stay together. How
+# many, and who begins with what: hub/testing/lanes.py.
+SUITE := $(BIN)/pytest --forbid-skips --numprocesses auto --dist loadfile
 LOCK := $(BIN)/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes \
   --no-emit-index-url --custom-compile-command 'make lock'
 
@@ -29,9 +26,10 @@ up: python ## start the hub here, with an agent that watches this machine
 	@exec $(BIN)/python manage.py up
 
 test: services ## run every test, on SQLite and on TimescaleDB + Redis
-	$(SUITE) $(PARALLEL) -m 'not ($(ONCE))'
-	$(SUITE) $(PARALLEL) -m 'not ($(ONCE))' --services production hub
-	$(SUITE) $(WAITING) -m '$(ONCE)'
+	@echo 'run 1 of 2: everything, on SQLite; about six minutes on two cores'
+	$(SUITE)
+	@echo 'run 2 of 2: the hub on TimescaleDB and Redis; about two minutes'
+	$(SUITE) -m 'not (process or browser)' --services production hub
 
 lint: installed ## check style, types, migrations, settings, generated code
 	$(BIN)/ruff check .
@@ -55,8 +53,9 @@ lock: installed ## choose newer versions within requirements/*.in
 	$(LOCK) -c requirements/dev.txt requirements/hub.in -o requirements/hub.txt
 	$(LOCK) -c requirements/dev.txt requirements/agent.in -o requirements/agent.txt
 	$(LOCK) -c requirements/dev.txt requirements/archive.in -o requirements/archive.txt
+	$(LOCK) -c requirements/dev.txt requirements/s3.in -o requirements/s3.txt
 
-services: installed ## fetch PostgreSQL + TimescaleDB, Redis, Chromium, stress-ng for the tests
+services: installed ## fetch PostgreSQL + TimescaleDB, Redis, Chromium, stress-ng, an S3 server for the tests
 	@$(BIN)/python -m hub.testing.install
 
 bench: services ## measure

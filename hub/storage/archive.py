@@ -219,8 +219,19 @@ def _told(call: Any) -> Any:
         raise ArchiveFailed(_said(refused)) from refused
 
 
+# Words of the AWS client in its errors, and what they mean to a person.
+_MEANINGS = {
+    "ACCESS_DENIED": "The archive does not let the hub in: check AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY, and that they may read and write the bucket.",
+    "allow_bucket_creation": "ARCHIVE_URL: there is no such bucket.",
+    "NETWORK_CONNECTION": "The archive does not answer; it is asked again in an hour.",
+}
+
+
 def _said(error: BaseException) -> str:
-    return str(error).strip() or type(error).__name__
+    text = str(error).strip() or type(error).__name__
+    meaning = [said for word, said in _MEANINGS.items() if word in text]
+    return f"{meaning[0]} ({text})" if meaning else text
 
 
 def _moment(day: date) -> datetime:

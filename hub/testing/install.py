@@ -1,7 +1,8 @@
 """Put the services that tests need into `.services/`: `python -m hub.testing.install`.
 
-PostgreSQL with TimescaleDB's Apache edition, Redis, a headless Chromium, stress-ng and,
-where there are none, curl and a D-Bus; as root or not, without touching the machine.
+PostgreSQL with TimescaleDB's Apache edition, Redis, a headless Chromium, stress-ng, an
+S3 server and, where there are none, curl and a D-Bus; as root or not, without touching
+the machine.
 Each is made in a folder of its own name plus `.part` and renamed when whole, so an
 interrupted run leaves nothing half done.
 """
@@ -181,6 +182,16 @@ def _curl(tree: Path) -> None:
     _program("curl", "curl", tree)
 
 
+def _s3(tree: Path) -> None:
+    """An S3 server in Python, with all that it needs, apart from the hub's own."""
+    step(
+        "s3 server: installing",
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
+        *("--require-hashes", "--target", tree),
+        *("-r", SERVICES.parent / "requirements" / "s3.txt"),
+    )
+
+
 def _dbus(tree: Path) -> None:
     """What a machine with systemd has running; one is started to be asked."""
     _program("dbus-daemon", "dbus-daemon", tree)
@@ -209,6 +220,7 @@ RECIPES: dict[str, Callable[[Path], None]] = {
     "stress-ng": _stress,
     "curl": _curl,
     "dbus": _dbus,
+    "s3": _s3,
 }
 
 if __name__ == "__main__":

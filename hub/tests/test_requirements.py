@@ -70,7 +70,7 @@ def test_the_locks_agree() -> None:
     assert pins("archive").items() <= dev.items()
 
 
-@pytest.mark.parametrize("which", ["hub", "agent", "archive", "dev"])
+@pytest.mark.parametrize("which", ["hub", "agent", "archive", "s3", "dev"])
 def test_every_locked_package_has_its_hash(which: str) -> None:
     """An index that serves another file under the same name changes nothing."""
     text = (ROOT / "requirements" / f"{which}.txt").read_text()
