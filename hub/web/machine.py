@@ -95,14 +95,31 @@ def open_alerts(request: HttpRequest, machine_id: str) -> HttpResponse:
 @viewer
 @require_safe
 def charts(request: HttpRequest, machine_id: str) -> HttpResponse:
-    """Return the points of all charts over `?range=`, as `points.py` packs them."""
+    """Return the points of all charts over `?range=`, as `points.py` packs them.
+
+    Or of one time in the past: `?from=` and `?to=`, in milliseconds.
+    """
     found = find_machine(request, machine_id)
-    end = datetime.now(UTC)
-    start = end - RANGES[_range(request)][1]
+    start, end = _span(request)
     read = window(found, selectors(), start, end, points=POINTS)
     folded = read.step_s != found.interval_s
     body = points.encode(read, folded=folded, marks=marks.of(found, read))
     return HttpResponse(body, content_type="application/octet-stream")
+
+
+def _span(request: HttpRequest) -> tuple[datetime, datetime]:
+    now = datetime.now(UTC)
+    try:
+        start, end = (_moment(request.GET[name]) for name in ("from", "to"))
+    except (KeyError, ValueError, OverflowError):
+        return now - RANGES[_range(request)][1], now
+    end = min(end, now)
+    longest = max(span for _, span in RANGES.values())
+    return min(max(start, end - longest), end), end
+
+
+def _moment(ms: str) -> datetime:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC)
 
 
 def _range(request: HttpRequest) -> str:

@@ -30,6 +30,7 @@ OPERATORS = {
 }
 # What kind of thing it is, of which there is one of each name.
 KIND = ".type"
+HOUR_MS = 3_600_000
 AGGREGATIONS = {
     "avg": "on average over",
     "min": "all through",
@@ -129,6 +130,12 @@ class Story:
     @property
     def opened_ms(self) -> int:
         return _ms(self.alert.opened_at)
+
+    @property
+    def around(self) -> str:
+        """Return the address' part that asks charts for its time, and an hour more."""
+        end_ms = self.opened_ms + int(self.lasted_s * 1000)
+        return f"?from={self.opened_ms - HOUR_MS}&to={end_ms + HOUR_MS}"
 
     @property
     def opened_age_s(self) -> float:

@@ -6,11 +6,12 @@ import {colours} from "./colours.js";
 import {current} from "./marks.js";
 
 export class Charts {
-  constructor(element, {address, now, onZoom, onGap, onMarks}) {
+  constructor(element, {address, now, onZoom, onZoomed, onGap, onMarks}) {
     this.element = element;
     this.address = address;
     this.now = now;
     this.onZoom = onZoom;
+    this.onZoomed = onZoomed;
     this.onGap = onGap;
     this.onMarks = onMarks;
     this.stretches = [];
@@ -26,15 +27,19 @@ export class Charts {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.repaint());
   }
 
-  /** Fetch a range and draw it; the newest request wins. */
-  async load(range) {
+  /** Fetch a range, or a window of the past in seconds, and draw it; the newest
+   * request wins. A window has points as fine as are kept of that time. */
+  async load(range, window = null) {
     this.request?.abort();
     const request = (this.request = new AbortController());
     this.element.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(`${this.address}?range=${range}`, {signal: request.signal});
+      const asked = window ? `from=${toMs(window[0])}&to=${toMs(window[1])}` : `range=${range}`;
+      const answer = await fetch(`${this.address}?${asked}`, {signal: request.signal});
       if (!answer.ok) throw new Error(`the hub answered ${answer.status}`);
-      this.#take(new ChartData(await answer.arrayBuffer()));
+      const data = new ChartData(await answer.arrayBuffer());
+      this.#look(window);
+      this.#take(data);
     } catch (error) {
       if (request.signal.aborted) return;
       if (!this.charts.length) this.#say("The charts could not be loaded. They come as soon as the hub answers.");
@@ -76,7 +81,7 @@ export class Charts {
 
   /** Extend by a live sample. */
   append(timeMs, valueOf, intervalS) {
-    if (!this.data?.charts.length) return;
+    if (!this.data?.charts.length || this.zoomed) return;
     const isGap = this.data.isGap(timeMs);
     if (this.data.append(timeMs, valueOf, intervalS)) this.slide();
     // The hub knows why there was nothing.
@@ -85,13 +90,13 @@ export class Charts {
 
   /** Extend by a sample that will not be stored. */
   glance(timeMs, valueOf) {
-    if (!this.data?.charts.length) return;
+    if (!this.data?.charts.length || this.zoomed) return;
     if (this.data.glance(timeMs, valueOf)) this.slide();
   }
 
   /** Let time pass: the window moves on, over a gap too. */
   slide() {
-    if (!this.data) return;
+    if (!this.data || this.zoomed) return;
     this.data.trim(this.now() / 1000 - this.data.spanS);
     this.#place();
     for (const chart of this.charts) chart.update();
@@ -143,19 +148,21 @@ export class Charts {
     return [from, to];
   }
 
+  /** Look closer: at once with the points that are there, then with finer ones. */
   zoom(from, to) {
-    this.zoomed = [from, to];
-    this.onZoom(true);
+    this.#look([from, to]);
     this.#place();
     this.charts.forEach((chart) => chart.update());
+    this.onZoom([from, to]);
   }
 
   reset() {
-    if (!this.zoomed) return;
-    this.zoomed = null;
-    this.onZoom(false);
-    this.#place();
-    this.charts.forEach((chart) => chart.update());
+    if (this.zoomed) this.onZoom(null);
+  }
+
+  #look(window) {
+    this.zoomed = window;
+    this.onZoomed(window !== null);
   }
 
   // Hidden lines are kept in the address: ?hide=cpu:iowait&hide=…
@@ -178,6 +185,8 @@ export class Charts {
     else found.update();
   }
 }
+
+const toMs = (seconds) => Math.round(seconds * 1000);
 
 const latest = (values) => values.findLast((value) => value != null);
 

@@ -33,17 +33,35 @@ class MachinePage {
     this.charts = new Charts(this.at("charts"), {
       address: facts.charts,
       now: () => line.now(),
-      onZoom: (zoomed) => (this.at("unzoom").hidden = !zoomed),
+      onZoom: (window) => this.zoom(window),
+      onZoomed: (zoomed) => (this.at("unzoom").hidden = !zoomed),
       onGap: () => this.reload(),
       onMarks: (stretches, range) => showKey(this.at("key"), stretches, range),
     });
     this.slid = this.fetched = Date.now();
     this.listen();
-    this.charts.load(this.range);
+    this.charts.load(this.range, this.window);
   }
 
   get range() {
     return new URLSearchParams(location.search).get("range") ?? facts.range;
+  }
+
+  /** The part of the past that the address asks for, in seconds; null = the range. */
+  get window() {
+    const params = new URLSearchParams(location.search);
+    const [from, to] = ["from", "to"].map((name) => Number(params.get(name)) / 1000);
+    return from > 0 && to > from ? [from, to] : null;
+  }
+
+  zoom(window) {
+    const params = new URLSearchParams(location.search);
+    ["from", "to"].forEach((name, at) => {
+      if (window) params.set(name, String(Math.round(window[at] * 1000)));
+      else params.delete(name);
+    });
+    history.pushState(null, "", params.size ? `?${params}` : location.pathname);
+    this.reload();
   }
 
   take({machines, instants = []}, whole) {
@@ -81,7 +99,7 @@ class MachinePage {
 
   reload() {
     this.fetched = Date.now();
-    this.charts.load(this.range);
+    this.charts.load(this.range, this.window);
   }
 
   /** Where a layout keeps each series. */
@@ -140,6 +158,8 @@ class MachinePage {
       event.preventDefault();
       const params = new URLSearchParams(location.search);
       params.set("range", anchor.dataset.range);
+      params.delete("from");
+      params.delete("to");
       history.pushState(null, "", `?${params}`);
       this.choose();
     });
@@ -153,7 +173,6 @@ class MachinePage {
       if (anchor.dataset.range === this.range) anchor.setAttribute("aria-current", "true");
       else anchor.removeAttribute("aria-current");
     }
-    this.charts.reset();
     this.reload();
   }
 }

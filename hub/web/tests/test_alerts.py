@@ -70,6 +70,18 @@ def test_what_nobody_has_answered_comes_first_and_of_that_the_worst(
         assert order == [str(alert.pk) for alert in wanted], path
 
 
+def test_an_alert_that_is_over_leads_to_the_charts_of_its_time(
+    client: Client, rule: Rule, fleet: list[Machine]
+) -> None:
+    at = timezone.now() - timedelta(hours=3)
+    over = opened(rule, fleet[0], opened_at=at, state="resolved", resolved_at=at)
+
+    html = page(client, f"/alerts/{over.pk}/")
+
+    start = int(at.timestamp() * 1000) - 3_600_000
+    assert f'href="/machines/atlas/?from={start}&amp;to={start + 7_200_000}"' in html
+
+
 def test_history_has_what_is_over_and_for_how_long(
     client: Client, rule: Rule, fleet: list[Machine]
 ) -> None:

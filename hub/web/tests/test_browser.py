@@ -255,8 +255,19 @@ def test_lines_hide_ranges_change_and_a_drag_zooms(page: Page, hub: Demo) -> Non
     page.mouse.move(place["x"] + 160, place["y"] + 40, steps=4)
     page.mouse.up()
     expect(page.locator("#unzoom")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"from=\d{13}&to=\d{13}"))
+    # What is looked at is in the address, and does not move while it is.
+    page.reload()
+    expect(page.locator("#unzoom")).to_be_visible()
+    expect(plot).to_be_visible()
     plot.dblclick()
     expect(page.locator("#unzoom")).to_be_hidden()
+    assert "from=" not in page.url
+    page.go_back()
+    expect(page.locator("#unzoom")).to_be_visible()
+    page.locator('[data-range="1h"]').click()
+    expect(page.locator("#unzoom")).to_be_hidden()
+    assert "from=" not in page.url
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

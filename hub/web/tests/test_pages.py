@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -283,6 +286,47 @@ def test_ranges_are_what_the_page_offers(client: Client, fleet: list[Machine]) -
 
     assert set(re.findall(r'data-range="(\w+)"', html)) == set(machine_page.RANGES)
     assert 'data-range="6h" aria-current="true"' in html
+
+
+def head(client: Client, asked: str) -> dict[str, Any]:
+    body = client.get(f"/charts/atlas?{asked}").content
+    length = int.from_bytes(body[:4], "little")
+    found: dict[str, Any] = json.loads(body[4 : 4 + length])
+    return found
+
+
+def test_charts_of_a_time_in_the_past_are_as_fine_as_what_is_kept(
+    client: Client, fleet: list[Machine]
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    start, end = now_ms - 420_000, now_ms - 120_000
+
+    found = head(client, f"range=90d&from={start}&to={end}")
+
+    assert abs(found["from"] - start) <= 5000
+    assert abs(found["to"] - end) <= 5000
+    assert found["step"] == 5
+    assert 50 <= found["points"] <= 62
+
+
+@pytest.mark.parametrize(
+    "asked", ["from=1&to=x", "from=9&to=" + "9" * 400, "from=1", "from=-1e9&to=5"]
+)
+def test_nonsense_about_a_time_is_the_range(
+    asked: str, client: Client, fleet: list[Machine]
+) -> None:
+    found = head(client, f"range=15m&{asked}")
+
+    assert found["to"] - found["from"] == pytest.approx(900_000, abs=5000)
+
+
+def test_a_time_that_is_none_or_too_long_is_cut(
+    client: Client, fleet: list[Machine]
+) -> None:
+    far = time.time_ns() // 1_000_000 + 10**9
+    assert head(client, f"from={far}&to=0")["points"] == 0
+    whole = head(client, f"from=0&to={far}")
+    assert whole["to"] - whole["from"] == pytest.approx(90 * 86_400_000, rel=0.01)
 
 
 def test_the_error_page_needs_nothing_that_may_be_broken(
