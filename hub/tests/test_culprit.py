@@ -20,8 +20,6 @@ from hub.alerts.models import Alert, Culprit, Rule
 from hub.alerts.watch import Watch
 from hub.events.bus import get_bus, set_bus
 from hub.rpc.tests.agent import serving
-from hub.storage import layouts
-from hub.storage.hot import set_hot
 from hub.testing import hubs
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
@@ -32,12 +30,9 @@ WITHIN_S = 40
 
 @pytest.fixture(autouse=True)
 def _own_memory() -> Iterator[None]:
-    layouts.forget_all()
     set_bus(None)
-    set_hot(None)
     yield
     set_bus(None)
-    set_hot(None)
 
 
 # Threads that hash, which lets go of the interpreter: more than others on this machine

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -19,22 +18,12 @@ from hub.live.tests.line import line
 from hub.machines.models import Machine, Sight, Tag
 from hub.people import tokens
 from hub.people.roles import Role
-from hub.storage import hot, layouts
 
 pytestmark = pytest.mark.django_db
 
 TAGS = ("a", "b", "c")
 NAMES = [f"m{number}" for number in range(6)]
 GROUPS = ("north", "south", Role.OPERATOR.value, Role.ADMINISTRATOR.value)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> Iterator[None]:
-    layouts.forget_all()
-    hot.set_hot(None)
-    yield
-    layouts.forget_all()
-    hot.set_hot(None)
 
 
 @dataclass

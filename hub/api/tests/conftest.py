@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from hub.machines.models import Machine
 from hub.people import tokens
 from hub.people.models import Scope
 from hub.people.roles import OPERATOR
-from hub.storage import hot, layouts, raw
+from hub.storage import layouts, raw
 from hub.storage.hot import get_hot
 from hub.storage.layouts import LayoutInfo, SeriesInfo
 from hub.storage.sample import StoredSample
@@ -34,16 +33,6 @@ ROOT, DATA = (
 )
 LOAD = SeriesInfo("system.cpu.load_average.1m", "{task}", "gauge", "Load.")
 HOT = SeriesInfo("hw.temperature", "Cel", "gauge", "Heat.", (("sensor", "a:b"),))
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> Iterator[None]:
-    """Forget what stands in memory about a database that was rolled back."""
-    layouts.forget_all()
-    hot.set_hot(None)
-    yield
-    layouts.forget_all()
-    hot.set_hot(None)
 
 
 @pytest.fixture

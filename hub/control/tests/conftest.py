@@ -38,8 +38,6 @@ def silence_all() -> None:
 
 def _forget() -> None:
     set_bus(None)
-    set_hot(None)
-    layouts.forget_all()
     channel_layers.backends.clear()
 
 

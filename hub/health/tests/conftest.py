@@ -9,8 +9,6 @@ from django.conf import settings
 
 from hub.events.bus import set_bus
 from hub.health.shelf import set_shelf
-from hub.storage import layouts
-from hub.storage.hot import set_hot
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +24,4 @@ def _own_memory() -> Iterator[None]:
 
 def forget() -> None:
     set_bus(None)
-    set_hot(None)
     set_shelf(None)
-    layouts.forget_all()

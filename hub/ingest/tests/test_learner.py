@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -36,16 +36,11 @@ class Store:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     made = Store()
     monkeypatch.setattr(layouts, "learn", made.learn)
-    layouts.forget_all()
-    provisional.forget_all()
     set_hot(MemoryHot())
-    yield made
-    set_hot(None)
-    provisional.forget_all()
-    layouts.forget_all()
+    return made
 
 
 class Straight(Lookups):

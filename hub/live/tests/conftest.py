@@ -12,7 +12,7 @@ from django.test import Client
 from hub.events.bus import set_bus
 from hub.live.tests.line import store
 from hub.machines.models import Machine
-from hub.storage import hot, layouts
+from hub.storage import layouts
 from hub.storage.layouts import LayoutInfo, SeriesInfo
 
 CPU = SeriesInfo("system.cpu.utilization", "1", "gauge", "Share of time busy.")
@@ -20,16 +20,9 @@ HEAT = SeriesInfo("hw.temperature", "Cel", "gauge", "Heat.", (("sensor", "a"),))
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> Iterator[None]:
-    """Forget what stands in memory about a database that was rolled back."""
-    _forget()
+def _own_bus() -> Iterator[None]:
+    set_bus(None)
     yield
-    _forget()
-
-
-def _forget() -> None:
-    layouts.forget_all()
-    hot.set_hot(None)
     set_bus(None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -21,12 +21,8 @@ NOON_MS = 1_772_366_400_000
 
 
 @pytest.fixture(autouse=True)
-def _fresh_process() -> Iterator[None]:
-    # Each test starts from an empty database; what was read from another is gone.
-    layouts.forget_all()
+def _hot_state_in_memory() -> None:
     set_hot(MemoryHot())
-    yield
-    set_hot(None)
 
 
 @pytest.fixture

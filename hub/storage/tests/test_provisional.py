@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,13 +14,6 @@ from hub.storage.provisional import NoPlace
 from hub.storage.tests.conftest import series
 
 LIST = [series("system.cpu.utilization"), series("disk", mount="/", kind="ext4")]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_given() -> Iterator[None]:
-    provisional.forget_all()
-    yield
-    provisional.forget_all()
 
 
 @pytest.fixture

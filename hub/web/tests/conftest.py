@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,9 @@ from bench.seed import fill
 from hub.alerts.models import Rule
 from hub.machines.models import Machine
 from hub.people.roles import OPERATOR
-from hub.storage import hot, layouts
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> Iterator[None]:
-    """Forget what stands in memory about a database that was rolled back."""
-    layouts.forget_all()
-    hot.set_hot(None)
-    yield
-    layouts.forget_all()
-    hot.set_hot(None)
 
 
 @pytest.fixture
