@@ -19,6 +19,9 @@ from hub.env import Env
 from hub.testing import prepared
 from hub.testing.services import postgres, redis
 
+# Who runs which file, in a parallel run.
+pytest_plugins = ["hub.testing.lanes"]
+
 TIMESCALE, REDIS = "TEST_TIMESCALE_URL", "TEST_REDIS_URL"
 
 
