@@ -62,12 +62,13 @@ def _text(file: Path) -> str:
     return file.read_text()
 
 
-@pytest.hookimpl(optionalhook=True)
+# First: xdist has answers of its own.
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes | None:
     return Lanes(config, log) if config.getoption("dist") == "loadfile" else None
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     beside = SPARE if config.getoption("services") == "production" else WAITING
     return min(os.cpu_count() or 1, MAX_CORES) + beside
