@@ -38,6 +38,8 @@ GATHER_S = 0.02
 POLL_S = 20.0
 # An agent reports once for each version it gets.
 REPORT_EVERY_S = 0.2
+# Of what an agent says of them.
+LOGGED = 3
 
 TAKEN_OVER = "A newer call of this machine took over."
 
@@ -123,7 +125,8 @@ class ConfigServicer(ConfigServiceServicer):
         except DatabaseDown as down:
             await away(context, down)
         if refused:
-            log.warning("settings.refused", machine=machine_id, refused=refused[:3])
+            said = reports.lines(refused)[:LOGGED]
+            log.warning("settings.refused", machine=machine_id, refused=said)
         return pb.ConfigReportReceived()
 
     async def _open(

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from sysmonstm_proto import metrics_pb2 as pb
 from sysmonstm_proto.metrics_pb2_grpc import ControlServiceServicer
 
-from hub.control.line import Context, Line
+from hub.control.line import Context, Line, Unasked
 from hub.control.refusals import abort, machine_of
 from hub.control.threads import Calling, Threads
 from hub.log import get_logger
@@ -66,6 +66,12 @@ class ControlServicer(ControlServiceServicer):
                 context,
                 grpc.StatusCode.INVALID_ARGUMENT,
                 "That is not a ControlAnswer.",
+            )
+        except Unasked:
+            await abort(
+                context,
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "Nobody has asked for all these answers.",
             )
         finally:
             line.over()

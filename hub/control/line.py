@@ -20,6 +20,9 @@ log = get_logger(__name__)
 # Commands without an answer on one line. A page asks one thing at a time; beyond
 # this somebody asks in vain.
 MAX_OUTSTANDING = 16
+# Answers on one line that nobody waits for: a hub that was held up hears some. Whoever
+# sends more wants something else.
+MAX_STRAY = 50
 # What a handler has to end by itself.
 END_S = 0.5
 
@@ -42,6 +45,10 @@ class Busy(Exception):
     """Too much is asked of this machine already (temporary)."""
 
 
+class Unasked(Exception):
+    """It goes on answering what was never asked (permanent for this line)."""
+
+
 class Asked(NamedTuple):
     wants: str
     told: Told
@@ -56,6 +63,7 @@ class Line:
         "_context",
         "_handler",
         "_outbox",
+        "_stray",
         "_writer",
         "ended",
         "live_again_s",
@@ -72,6 +80,7 @@ class Line:
         self._asked: dict[int, Asked] = {}
         self._outbox: deque[pb.ControlCommand] | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._stray = 0
         self.pk, self.machine_id, self.version = 0, "", ""
         self.ended = False
         # Not before this is it asked for live samples again.
@@ -97,12 +106,18 @@ class Line:
             self._writer = asyncio.create_task(self._write(), name="control.write")
 
     def answered(self, answer: pb.ControlAnswer) -> None:
-        """Hand an answer to whoever asked; what nobody waits for is dropped."""
+        """Hand an answer to whoever asked; what nobody waits for is dropped.
+
+        Raises Unasked.
+        """
         self._expire()
         asked = self._asked.get(answer.request)
         kind = answer.WhichOneof("body")
         if asked is None or kind not in ("refused", asked.wants):
             log.warning("control.stray_answer", machine=self.machine_id, kind=kind)
+            self._stray += 1
+            if self._stray > MAX_STRAY:
+                raise Unasked
             return
         del self._asked[answer.request]
         asked.told(answer)

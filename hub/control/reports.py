@@ -30,12 +30,17 @@ def know_collectors(
 
 def report(pk: int, version: int, refused: Sequence[str]) -> None:
     """Keep what became of a version. One that was never sent is not believed."""
-    sentences = [_line(sentence) for sentence in refused[:MAX_SENTENCES]]
     Standing.objects.filter(pk=pk, version__gte=version).update(
         reported_version=version,
         reported_at=timezone.now(),
-        refused=[sentence for sentence in sentences if sentence] or [],
+        refused=lines(refused),
     )
+
+
+def lines(refused: Sequence[str]) -> list[str]:
+    """Return what an agent says of its settings, as short text."""
+    sentences = [_line(sentence) for sentence in refused[:MAX_SENTENCES]]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _line(text: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Set
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import grpc
 from django.utils import timezone
 
+from hub.ingest.allowance import Allowance
 from hub.ingest.open_call import OpenCall
 from hub.log import get_logger
 from hub.machines.credentials import Holder
@@ -24,6 +26,12 @@ MAX_OF_AGENT = 2
 MAX_OF_ADDRESS = 2_000
 # Whoever is no agent: programs that read, and anybody.
 MAX_OF_OTHERS = 100
+
+# How often an agent may begin a call of a kind: a line that comes and goes, or a
+# program that is started again and again. Each costs questions to the database.
+BEGUN, BEGUN_EVERY_S = 60, 5.0
+# Agents whose beginnings are counted; whoever was not heard for longest begins anew.
+MAX_COUNTED = 50_000
 
 SWEEP_S = 2.0
 
@@ -58,8 +66,11 @@ class Call(OpenCall):
 class Calls:
     """All that are open in this process."""
 
-    def __init__(self, denied: str) -> None:
-        self._denied = denied
+    def __init__(
+        self, denied: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._denied, self._clock = denied, clock
+        self._begun: OrderedDict[tuple[str, str], Allowance] = OrderedDict()
         self._open: set[Call] = set()
         self._counts: Counter[tuple[str, str]] = Counter()
         # The loop keeps only weak references to tasks.
@@ -72,8 +83,19 @@ class Calls:
         """Count a call in; raises TooMany."""
         if self._counts[call.key] >= call.limit:
             raise TooMany("Too many such calls of this agent or address.")
+        if call.holder and not self._may_begin(call.key):
+            raise TooMany("This agent calls too often; come back in a while.")
         self._counts[call.key] += 1
         self._open.add(call)
+
+    def _may_begin(self, key: tuple[str, str]) -> bool:
+        allowance = self._begun.pop(key, None)
+        if allowance is None:
+            allowance = Allowance(BEGUN, BEGUN_EVERY_S, self._clock)
+        self._begun[key] = allowance
+        if len(self._begun) > MAX_COUNTED:
+            self._begun.popitem(last=False)
+        return allowance.allow()
 
     def close(self, call: Call) -> None:
         call.finished.set()

@@ -6,11 +6,14 @@ and the sockets: what is added without a declaration fails here.
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
-from django.contrib.auth.models import User
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from sysmonstm_proto import metrics_pb2
@@ -37,6 +40,11 @@ from hub.tests.ways import (
 
 # Once is enough: which database it is decides nothing here.
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded_only]
+
+# What is another one in each answer.
+CSRF = re.compile(r"[A-Za-z0-9]{64}")
+NONCE = re.compile(r'nonce="[^"]*"|nonce-[^\s\']+')
+CLOCK = re.compile(r"\d+(\.\d+)?")
 
 # Open to everybody, each for a reason that its own tests hold.
 OPEN = {
@@ -114,6 +122,13 @@ def test_every_socket_is_the_one_that_asks_who_it_is() -> None:
     ]
 
     assert consumers == [LiveConsumer]
+
+
+def test_a_socket_takes_no_message_of_another_kind() -> None:
+    """Channels calls whatever method is named like a message's type."""
+    said = {name for name in dir(LiveConsumer) if not name.startswith("_")}
+
+    assert said - set(dir(AsyncWebsocketConsumer)) == {"watcher", "sending"}
 
 
 @pytest.mark.parametrize(
@@ -206,6 +221,50 @@ def test_nothing_that_a_limited_person_may_read_names_a_hidden_machine(
             read += 1
             assert HIDDEN.encode() not in answer.content, route.path
     assert read > 10
+
+
+# A name that no machine has, as long as the hidden one's.
+ABSENT = "absent-7"
+PARAMETERS = ("machine", "machine_id", "machines", "q", "id", "tag", "name", "series")
+
+
+def _answer(client: Client, method: str, path: str, name: str) -> tuple[object, ...]:
+    """Return all that somebody is told, without what differs each time."""
+    answer = ask(client, method, path.replace(HIDDEN, name))
+    body = b"" if answer.streaming else answer.content
+    text = body.decode(errors="replace").replace(name, "")
+    for changing in (CSRF, NONCE, CLOCK):
+        text = changing.sub("", text)
+    headers = {key: answer.headers.get(key) for key in ("Content-Type", "Location")}
+    said = {key: (one or "").replace(name, "") for key, one in headers.items()}
+    return answer.status_code, said, text
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
+def test_a_machine_that_one_may_not_see_is_as_one_that_is_not_there(
+    world: World, role: Role
+) -> None:
+    """By its address, and by whatever may be asked for in an address."""
+    person = world.people["limited"]
+    person.is_staff = False
+    person.save()
+    person.groups.add(Group.objects.get(name=role))
+    client, compared = world.client("limited"), 0
+    for route in ROUTES:
+        if route.is_admin:
+            continue
+        path = address(route, world)
+        asked = [("GET", path), ("POST", path)] if HIDDEN in path else []
+        if "<" not in route.path:
+            query = urlencode(dict.fromkeys(PARAMETERS, HIDDEN))
+            asked.append(("GET", f"{path}?{query}"))
+        for method, one in asked:
+            compared += 1
+            hidden, absent = (
+                _answer(client, method, one, name) for name in (HIDDEN, ABSENT)
+            )
+            assert hidden == absent, (method, one)
+    assert compared > 60
 
 
 def test_an_operation_lets_in_whom_it_says(world: World) -> None:

@@ -12,7 +12,7 @@ from sysmonstm_proto import metrics_pb2 as pb
 
 from hub.control import ask as asking
 from hub.control.ask import NoAnswer, NotConnected, ask
-from hub.control.line import MAX_OUTSTANDING
+from hub.control.line import MAX_OUTSTANDING, MAX_STRAY
 from hub.control.services import Control
 from hub.control.tests.agent import PATIENCE_S, Managed, channel, managed, serving
 from hub.machines.models import Machine
@@ -81,6 +81,26 @@ async def test_an_answer_to_another_machines_question_is_dropped(
         other = asyncio.create_task(ask(nas.pk, ping(), 5))
         await thief.answer((await thief.command()).request, pong=pb.Pong())
         assert (await other).HasField("pong")
+
+
+async def test_who_goes_on_answering_what_nobody_asked_is_cut(
+    atlas: Machine, nas: Machine
+) -> None:
+    async with (
+        serving() as (server, port),
+        managed(port, "atlas") as agent,
+        managed(port, "nas") as flood,
+    ):
+        await connected(server, atlas, nas)
+        for number in range(MAX_STRAY + 1):
+            await flood.answer(number, pong=pb.Pong())
+
+        code, sentence = await flood.end()
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert sentence == "Nobody has asked for all these answers."
+        asked = asyncio.create_task(ask(atlas.pk, ping(), 5))
+        await agent.answer((await agent.command()).request, pong=pb.Pong())
+        assert (await asked).HasField("pong")
 
 
 async def test_a_late_answer_is_dropped_and_the_line_goes_on(atlas: Machine) -> None:

@@ -113,9 +113,15 @@ async def test_what_an_agent_reports_is_kept(atlas: Machine, ada: User) -> None:
         assert (await standing(atlas)).reported_version == first.version
 
 
-async def test_reports_of_one_machine_are_bounded(atlas: Machine) -> None:
+async def test_reports_of_one_machine_are_bounded(
+    atlas: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving() as (_, port), watching(port, "atlas") as agent:
         await agent.config()
+        await agent.report(1, *["s" * 50_000] * 10)
+        # Nor is the log theirs to fill.
+        [said] = [one.getMessage() for one in caplog.records if "refused" in one.msg]
+        assert 300 < len(said) < 2_000
         reports = [agent.report(1) for _ in range(20)]
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await asyncio.gather(*reports)

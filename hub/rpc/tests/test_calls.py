@@ -9,7 +9,15 @@ import pytest
 from django.utils import timezone
 
 from hub.machines.credentials import Holder
-from hub.rpc.calls import MAX_OF_AGENT, REPLACED, Call, Calls, TooMany
+from hub.rpc.calls import (
+    BEGUN,
+    BEGUN_EVERY_S,
+    MAX_OF_AGENT,
+    REPLACED,
+    Call,
+    Calls,
+    TooMany,
+)
 
 DENIED = "No."
 HOLDER = Holder(7, 3, "web-1")
@@ -62,6 +70,30 @@ async def test_one_that_was_refused_is_not_counted_out() -> None:
         calls.close(late)
 
     assert len(calls) == MAX_OF_AGENT
+
+
+async def test_an_agent_that_comes_and_goes_is_slowed_down() -> None:
+    now_s = 100.0
+    calls = Calls(DENIED, lambda: now_s)
+
+    def comes_and_goes(holder: Holder | None = HOLDER) -> None:
+        one = call(Context(), holder)
+        calls.open(one)
+        calls.close(one)
+
+    for _ in range(BEGUN):
+        comes_and_goes()
+    with pytest.raises(TooMany, match="too often"):
+        comes_and_goes()
+    calls.open(call(Context(), method="/Watch"))
+    comes_and_goes(Holder(8, 4, "web-2"))
+    # Without a credential it may be a whole site behind one address.
+    for _ in range(BEGUN + 1):
+        comes_and_goes(None)
+    now_s += BEGUN_EVERY_S
+    comes_and_goes()
+    with pytest.raises(TooMany):
+        comes_and_goes()
 
 
 async def test_who_has_no_credential_is_counted_by_address(
