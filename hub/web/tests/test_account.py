@@ -151,5 +151,5 @@ def test_a_machine_page_asks_the_database_few_times(
     report()
     client.get("/machines/atlas/")
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         client.get("/machines/atlas/")

@@ -29,7 +29,7 @@ INLINE = re.compile(
     r"""<[^>]*\s(on[a-z]+|style)\s*=   # a handler or a style in a tag
         |<style[\s>]
         |javascript:
-        |<script(?![^>]*(?:\bsrc=|\bnonce=))""",
+        |<script(?![^>]*(?:\bsrc=|\bnonce=|type="application/json"))""",
     re.VERBOSE | re.IGNORECASE,
 )
 IMPORT = re.compile(r"""(?:import|from)\s*"(\./[^"]+)";""")
