@@ -1,6 +1,6 @@
 // A machine's page: its state and readings live, its charts over a range.
 
-import {hear, onAlarms} from "./alarms.js";
+import {alarms, hear, onAlarms} from "./alarms.js";
 import {write} from "./cells.js";
 import {seriesKey} from "./chart-data.js";
 import {Charts} from "./charts.js";
@@ -206,11 +206,17 @@ const line = connect({
   onChanges: (frame) => take(frame, false),
   onStatus: (status) => link.show(status),
 });
+const mine = () => JSON.stringify(alarms.machines[facts.machine]);
+let drawn = mine();
 onAlarms(() => {
+  const isNews = drawn !== mine();
+  // The first answer says what the page was made with, and its charts are on their way.
+  const isFirst = drawn !== null;
+  drawn = null;
+  if (!isFirst || isNews) page?.reload();
   if (document.querySelector("#alerts details[open]")) return;
   htmx.ajax("GET", facts.openAlerts, {target: "#alerts", swap: "innerHTML"});
   if (page?.machine) page.head();
-  page?.reload();
 });
 let rest = 0;
 document.addEventListener("visibilitychange", () => {

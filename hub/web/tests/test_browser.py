@@ -205,6 +205,8 @@ SHIFTS = """new PerformanceObserver((list) => {
 
 def test_a_machine_page_draws_what_arrives(page: Page, hub: Demo) -> None:
     page.add_init_script(SHIFTS)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{hub.web}/machines/atlas/")
     charts = page.locator(".chart")
     expect(page.locator(".chart canvas").first).to_be_visible(timeout=LIVE_MS)
@@ -222,6 +224,7 @@ def test_a_machine_page_draws_what_arrives(page: Page, hub: Demo) -> None:
     expect(reading).not_to_have_text(before, timeout=LIVE_MS)
     expect(page.locator("#state")).to_have_text(re.compile("Online|Warning"))
     assert page.evaluate("window.moved ?? 0") < 0.05
+    assert sum("/charts/" in url for url in asked) == 1
 
     tabs = page.locator(".tabs")
     top = tabs.bounding_box()
