@@ -54,10 +54,10 @@ QUEUE_LIMIT = 20_000
 BATCH_LIMIT = 5_000
 
 # Others may join a transaction for so long. Where many do, waiting longer makes
-# fewer and larger ones; nobody who looks at a page notices a tenth of a second.
+# fewer and larger ones; nobody who looks at a page notices a tenth of a second. By
+# how many messages came in the last one.
 GATHER_S = 0.03
-GATHER_LONGER_S = 0.1
-MANY_CHUNKS = 20
+GATHER_LONGER = ((80, 0.2), (20, 0.1))
 
 # The database is away when a batch has not been committed by then.
 AWAY_S = 1.0
@@ -124,7 +124,6 @@ class Writer:
         self._committed, self._back = committed, came_back
         self._queue_limit, self._batch_limit = queue_limit, batch_limit
         self._gather_s = self._shorter_s = gather_s
-        self._longer_s = max(gather_s, GATHER_LONGER_S if gather_s else 0)
         self._away_s, self._sleep = away_s, sleep
         self._chunks: deque[Chunk] = deque()
         self._wake = asyncio.Event()
@@ -210,9 +209,7 @@ class Writer:
             chunk = self._chunks.popleft()
             samples += chunk.weight
             taken.append(chunk)
-        self._gather_s = (
-            self._longer_s if len(taken) >= MANY_CHUNKS else self._shorter_s
-        )
+        self._gather_s = self._shorter_s and _gather_s(len(taken), self._shorter_s)
         return taken
 
     async def _commit(self, chunks: list[Chunk]) -> None:
@@ -312,6 +309,11 @@ def _refuse(chunks: list[Chunk], outcome: Outcome) -> None:
             ]
         )
     tell(outcome)
+
+
+def _gather_s(chunks: int, at_least_s: float) -> float:
+    longer = (longer_s for many, longer_s in GATHER_LONGER if chunks >= many)
+    return max(at_least_s, next(longer, 0.0))
 
 
 def _pause_s(tries: int) -> float:

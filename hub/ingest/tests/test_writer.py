@@ -126,6 +126,22 @@ async def test_what_comes_together_is_one_transaction_in_one_thread() -> None:
     assert (one.committed, two.committed) == (4, 3)
 
 
+async def test_where_many_send_a_transaction_waits_for_more_of_them() -> None:
+    database = Database()
+
+    async with writing(database) as writer:
+        for machine in range(80):
+            writer.offer(chunk(Acks(), 1, machine=machine))
+        await writer.drain()
+        writer.offer(chunk(Acks(), 2, machine=1))
+        # Long after a writer with less to do would have begun.
+        await asyncio.sleep(0.12)
+        writer.offer(chunk(Acks(), 3, machine=2))
+        await writer.drain()
+
+    assert database.batches == [[1] * 80, [2, 3]]
+
+
 async def test_nothing_is_acknowledged_before_the_commit() -> None:
     database, acks = Database(), Acks()
     database.open.clear()

@@ -9,7 +9,6 @@ import resource
 import signal
 from typing import Any
 
-import uvloop
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -18,6 +17,7 @@ from hub.events.bus import get_bus
 from hub.health.background import measuring
 from hub.log import get_logger
 from hub.rpc.server import GrpcServer, PortInUse
+from hub.rpc.wakes import Loop
 
 log = get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         self.check(tags=asked, include_deployment_checks=True)
         _allow_many_connections()
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=Loop) as runner:
                 runner.run(_serve(host, port))
         except PortInUse as error:
             raise CommandError(str(error)) from error

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import pytest
+
+from hub.rpc import wakes
+from hub.rpc.wakes import EVERY_S, Loop
+
+
+class Handler:
+    """Does what gRPC's does: takes a byte, then handles all events there are."""
+
+    def __init__(self, read: socket.socket) -> None:
+        self.read = read
+        self.calls = self.waiting = self.handled = 0
+
+    def _handle_events(self) -> None:
+        assert self.read.recv(1)
+        self.calls += 1
+        self.handled += self.waiting
+        self.waiting = 0
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    read, write = socket.socketpair()
+    read.setblocking(False)
+    with read, write:
+        yield read, write
+
+
+def run(work: Callable[[], Any]) -> None:
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(work())
+
+
+def test_a_single_event_is_handled_at_once(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    read, write = pair
+    handler = Handler(read)
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(read, handler._handle_events)
+        for expected in (1, 2):
+            await asyncio.sleep(5 * EVERY_S)
+            handler.waiting = 1
+            write.send(b"1")
+            await asyncio.sleep(EVERY_S / 4)
+            assert handler.handled == expected
+        loop.remove_reader(read)
+
+    run(work)
+
+
+def test_many_events_are_handled_together_and_none_is_forgotten(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    read, write = pair
+    handler = Handler(read)
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(read, handler._handle_events)
+        for _ in range(200):
+            handler.waiting += 1
+            write.send(b"1")
+            await asyncio.sleep(EVERY_S / 20)
+        await asyncio.sleep(4 * EVERY_S)
+        loop.remove_reader(read)
+
+    run(work)
+
+    assert handler.handled == 200
+    assert handler.calls < 50
+
+
+def test_after_its_end_the_socket_is_left_alone(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    read, write = pair
+    handler = Handler(read)
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(read, handler._handle_events)
+        for _ in range(50):
+            write.send(b"1")
+            await asyncio.sleep(EVERY_S / 20)
+        loop.remove_reader(read)
+        calls = handler.calls
+        write.send(b"1")
+        await asyncio.sleep(4 * EVERY_S)
+        assert handler.calls == calls
+
+    run(work)
+
+
+def test_grpc_is_heard_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[wakes.Wakes] = []
+
+    class Noted(wakes.Wakes):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(wakes, "Wakes", Noted)
+
+    async def echo(request: bytes, context: object) -> bytes:
+        return request
+
+    async def work() -> None:
+        handlers: dict[str, Any] = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
+        server = grpc.aio.server()
+        service = grpc.method_handlers_generic_handler("test", handlers)
+        server.add_generic_rpc_handlers((service,))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call: Any = channel.unary_unary("/test/Echo")
+            said = [str(number).encode() for number in range(200)]
+            assert await asyncio.gather(*map(call, said)) == said
+        await server.stop(0)
+
+    run(work)
+
+    assert made
