@@ -55,7 +55,7 @@ def package(module: str) -> str:
 
 def is_free(module: str) -> bool:
     """Tests and migrations may reach sideways."""
-    return bool({"tests", "migrations"} & set(module.split(".")))
+    return bool({"tests", "migrations", "conftest"} & set(module.split(".")))
 
 
 def fault(arrow: Import) -> str | None:
@@ -100,7 +100,7 @@ def test_every_package_has_a_place_in_the_table() -> None:
         f"hub.{entry.stem}"
         for entry in (ROOT / "hub").iterdir()
         if (entry.suffix == ".py" or (entry / "__init__.py").is_file())
-        and entry.stem not in ("__init__", "tests", "testing", "edge")
+        and entry.stem not in ("__init__", "conftest", "tests", "testing", "edge")
     }
 
     assert folders - LEVEL.keys() == set()
