@@ -11,7 +11,14 @@ from django.http import HttpRequest
 
 from hub.people.look_only import LookOnly, NotWritten
 from hub.storage.dead_letters import try_again
-from hub.storage.models import DeadLetter, Layout, LayoutSeries, Metric
+from hub.storage.models import (
+    DeadLetter,
+    Late,
+    Layout,
+    LayoutSeries,
+    Metric,
+    Watermark,
+)
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[models.Model]
@@ -34,8 +41,25 @@ class SeriesInline(LookOnly, _Inline):
 
 @admin.register(Layout)
 class LayoutAdmin(LookOnly, _Admin):
-    list_display = ("id", "created_at")
+    list_display = ("id", "created_at", "last_used")
     inlines = (SeriesInline,)
+
+
+@admin.register(Watermark)
+class WatermarkAdmin(LookOnly, _Admin):
+    """How far each tier has come, and why it stands where it does."""
+
+    list_display = ("tier", "since", "until", "closing", "hold", "trouble")
+
+
+@admin.register(Late)
+class LateAdmin(LookOnly, _Admin):
+    """Minutes that are to be rolled up again: none that stay for long."""
+
+    list_display = ("machine_id", "minute")
+    ordering = ("pk",)
+    # Counting them all would cost more than showing a page of them.
+    show_full_result_count = False
 
 
 @admin.register(DeadLetter)

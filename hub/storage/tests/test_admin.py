@@ -23,6 +23,8 @@ def client(db: None) -> Client:
         "admin:machines_machine_changelist",
         "admin:storage_metric_changelist",
         "admin:storage_layout_changelist",
+        "admin:storage_watermark_changelist",
+        "admin:storage_late_changelist",
     ],
 )
 def test_the_lists_can_be_looked_at(
@@ -52,7 +54,9 @@ def test_of_a_machine_only_the_name_can_be_changed(
     )
 
 
-@pytest.mark.parametrize("page", ["storage_metric_add", "machines_machine_add"])
+@pytest.mark.parametrize(
+    "page", ["storage_metric_add", "machines_machine_add", "storage_late_add"]
+)
 def test_nothing_is_added_by_hand(client: Client, page: str) -> None:
     assert client.get(reverse(f"admin:{page}")).status_code == 403
 
