@@ -30,7 +30,7 @@ UNASKED_S = 60.0
 
 # Of a core. What is not spent is saved for a rise, so much and no more: this, or
 # some looks where one takes longer.
-SHARE = 0.0004
+SHARE = 0.0003
 SAVINGS_S = 0.1
 SAVED_LOOKS = 3
 # One look says nothing: there is nothing to compare it with.
