@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hub.alerts.backtest import HOUR_MS, BackTest
+from hub.alerts.backtest import BackTest
 from hub.alerts.conditions import Floats, Times
+from hub.alerts.past_values import HOUR_MS
 from hub.alerts.quantities import duration
 from hub.alerts.replay import Tried
 from hub.alerts.spec import DOWNWARD, Spec

@@ -44,6 +44,31 @@ def judge(spec: Spec, value: float) -> Reading | None:
     return Reading(value, Severity.NONE, is_clear=_is_clear(spec, value))
 
 
+def judge_all(spec: Spec, values: Floats) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+    """Return what `judge` says of each value that is known: severity, and clear."""
+    # As Python compares them; and a threshold is a float32 already.
+    exact = values.astype(np.float64)
+    severity = np.zeros(len(values), np.int8)
+    for level, threshold in reversed(spec.levels):
+        severity[_HOLDS[spec.operator](exact, threshold)] = level
+    clear = severity == Severity.NONE
+    if spec.clear is not None and spec.operator in UPWARD:
+        clear &= exact <= as_single(spec.clear)
+    elif spec.clear is not None and spec.operator in DOWNWARD:
+        clear &= exact >= as_single(spec.clear)
+    return severity, clear
+
+
+_HOLDS: dict[Operator, np.ufunc] = {
+    Operator.GT: np.greater,
+    Operator.GTE: np.greater_equal,
+    Operator.LT: np.less,
+    Operator.LTE: np.less_equal,
+    Operator.EQ: np.equal,
+    Operator.NE: np.not_equal,
+}
+
+
 def holds(operator: Operator, value: float, threshold: float) -> bool:
     match operator:
         case Operator.GT:

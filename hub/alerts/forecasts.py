@@ -85,13 +85,13 @@ def read(
 
 def judge(spec: Spec, series: Series) -> Reading:
     """Return what a series foretells; the value is in seconds, NaN = nothing."""
-    upward = spec.operator in UPWARD
+    outlook = trend.Outlook(series, upward=spec.operator in UPWARD)
     for severity, limit in spec.levels:
-        reach_s = trend.seconds_until(series, limit, spec.horizon_s, upward=upward)
+        reach_s = outlook.seconds_until(limit, spec.horizon_s)
         if reach_s is not None and reach_s <= spec.horizon_s:
             return Reading(reach_s, severity, is_clear=False)
     _, limit = spec.levels[-1]
-    nearly = trend.seconds_until(series, limit, spec.horizon_s * CLEAR, upward=upward)
+    nearly = outlook.seconds_until(limit, spec.horizon_s * CLEAR)
     return Reading(float("nan"), Severity.NONE, is_clear=nearly is None)
 
 

@@ -2,31 +2,36 @@
 
 The hours come first: from them one sees where nothing could have been foretold,
 because the value had not moved enough for any slope that reaches the limit in time.
-Only around the others the points of five minutes are read, and judged as ever.
+Only before the other moments the points of five minutes are read. Of these, all
+windows are first asked together whether there is a rise at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from hub.alerts import forecasts, matchers, trend
-from hub.alerts.conditions import Reading
+from hub.alerts import forecasts, trend
+from hub.alerts.conditions import Reading, Times
+from hub.alerts.plan import matching
 from hub.alerts.replay import Firing, Tried, replay_readings
 from hub.alerts.spec import UPWARD, Severity, Spec
 from hub.alerts.trend import Series
 from hub.machines.models import Machine
 from hub.machines.presence import to_ms
-from hub.storage.layouts import SeriesInfo
-from hub.storage.window import Selector, WindowSeries, window
+from hub.storage.columns import Column, read
+from hub.storage.picked import Span
 
-STEP_S = 1800.0
-GAP_MS = round(3 * STEP_S * 1000)
-HOUR_S = 3600.0
-FINE_S = trend.RECENT_S / trend.RECENT_POINTS
+STEP_MS, HOUR_MS = 1_800_000, 3_600_000
+GAP_MS = 3 * STEP_MS
+RECENT_MS, DAYS_MS, PAST_MS = (
+    round(span_s * 1000) for span_s in (trend.RECENT_S, trend.DAYS_S, trend.PAST_S)
+)
+FINE_MS = RECENT_MS // trend.RECENT_POINTS
 # Half of all pairs of points lie further apart than this share of the span. So does
 # a pair that is as steep as the median slope, and the values reach as far as it does.
 REACH = 1 - np.sqrt(0.5)
@@ -34,87 +39,163 @@ REACH = 1 - np.sqrt(0.5)
 CLEAR = Reading(float("nan"), Severity.NONE, is_clear=True)
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
 
 
 def tried(
-    spec: Spec, machine: Machine, start: datetime, end: datetime
+    spec: Spec, machines: Sequence[Machine], start: datetime, end: datetime
 ) -> Iterator[Tried]:
-    """Yield each series of a machine, and when the rule would have fired."""
-    before = start - timedelta(seconds=trend.PAST_S)
-    hours = list(_read(spec, machine, before, end, HOUR_S))
-    first_s = -(-start.timestamp() // STEP_S) * STEP_S
-    moments = np.arange(first_s, end.timestamp() + 1, STEP_S)
-    suspects = {
-        one.info: may for one in hours if (may := _may(spec, one, moments)).any()
-    }
-    fine: dict[SeriesInfo, WindowSeries] = {}
-    if suspects:
-        since = start - timedelta(seconds=trend.RECENT_S)
-        fine = {one.info: one for one in _read(spec, machine, since, end, FINE_S)}
-    for one in hours:
+    """Yield each series of the machines, and when the rule would have fired."""
+    by_pk = {machine.pk: machine for machine in machines}
+    first, last = to_ms(start), to_ms(end)
+    moments = np.arange(-(-first // STEP_MS) * STEP_MS, last + 1, STEP_MS)
+
+    def look(spans: Sequence[Span], width_ms: int) -> list[Column]:
+        return read(spans, lambda layout: matching(spec, layout), width_ms)
+
+    hours = look([Span(pk, first - PAST_MS, last) for pk in by_pk], HOUR_MS)
+    suspects = [(one, may(spec, one, moments)) for one in hours]
+    spans = _before(suspects, moments)
+    fine = {(one.machine, one.info): one for one in look(spans, FINE_MS)}
+    for one, suspicious in suspects:
         firings: list[Firing] = []
-        if one.info in suspects and one.info in fine:
-            readings = _readings(spec, fine[one.info], one, moments, suspects[one.info])
-            firings = replay_readings(spec, readings, gap_ms=GAP_MS)
-        shown = one.time_ms >= to_ms(start)
+        recent = fine.get((one.machine, one.info))
+        if recent is not None and suspicious.any():
+            judged = readings(spec, recent, one, moments, suspicious)
+            firings = replay_readings(spec, judged, gap_ms=GAP_MS)
+        shown = one.time_ms >= first
         if shown.any():
             times, low, high = one.time_ms[shown], one.min[shown], one.max[shown]
-            yield Tried(machine, one.info, times, low, high, firings)
+            yield Tried(by_pk[one.machine], one.info, times, low, high, firings)
 
 
-def _read(
-    spec: Spec, machine: Machine, start: datetime, end: datetime, step_s: float
-) -> Iterator[WindowSeries]:
-    points = round((end - start).total_seconds() / step_s)
-    found = window(machine, [Selector(spec.metric)], start, end, points=points)
-    for series in found.series:
-        if matchers.accept(spec.matchers, series.info.attributes):
-            yield series
-
-
-def _readings(
-    spec: Spec,
-    recent: WindowSeries,
-    hours: WindowSeries,
-    moments: Floats,
-    suspicious: NDArray[np.bool_],
+def readings(
+    spec: Spec, recent: Column, hours: Column, moments: Times, suspicious: Flags
 ) -> Iterator[tuple[int, Reading]]:
-    for at_s, is_suspect in zip(moments.tolist(), suspicious.tolist(), strict=True):
+    """Yield what is foretold at each moment, by the points that were whole then."""
+    near = _Windows.before(moments, recent, RECENT_MS, FINE_MS)
+    past = _Windows.before(moments, hours, PAST_MS, HOUR_MS)
+    rises = near.may_rise(spec) | past.lately(DAYS_MS).may_rise(spec) | near.reach(spec)
+    asked = suspicious & rises
+    for number, at_ms in enumerate(moments.tolist()):
         reading = CLEAR
-        if is_suspect:
-            series = Series(
-                *_between(recent, at_s - trend.RECENT_S, at_s - FINE_S),
-                *_between(hours, at_s - trend.PAST_S, at_s - HOUR_S),
-            )
+        if asked[number]:
+            series = Series(*near.of(number), *past.of(number))
             reading = forecasts.judge(spec, series)
-        yield round(at_s * 1000), reading
+        yield at_ms, reading
 
 
-def _between(
-    series: WindowSeries, since_s: float, until_s: float
-) -> tuple[Floats, Floats]:
-    """Return the points that were whole by then: they begin in [since, until]."""
-    first = np.searchsorted(series.time_ms, since_s * 1000)
-    last = np.searchsorted(series.time_ms, until_s * 1000, side="right")
-    values = series.avg[first:last].astype(np.float64)
-    return series.time_ms[first:last] / 1000, values
+def known_then(recent: Column, hours: Column, moments: Times, number: int) -> Series:
+    """Return what a forecast at one of the moments would have looked at."""
+    at = moments[number : number + 1]
+    near = _Windows.before(at, recent, RECENT_MS, FINE_MS)
+    past = _Windows.before(at, hours, PAST_MS, HOUR_MS)
+    return Series(*near.of(0), *past.of(0))
 
 
-def _may(spec: Spec, hours: WindowSeries, moments: Floats) -> NDArray[np.bool_]:
+class _Windows:
+    """The points of a series that each moment looks back at: [first, last) of all."""
+
+    def __init__(self, series: Column, first: Places, last: Places) -> None:
+        self._series, self._first, self._last = series, first, last
+        self._values = series.avg.astype(np.float64)
+
+    @classmethod
+    def before(
+        cls, moments: Times, series: Column, span_ms: int, width_ms: int
+    ) -> _Windows:
+        """Return those that begin in [moment - span, moment - width]."""
+        first = np.searchsorted(series.time_ms, moments - span_ms)
+        last = np.searchsorted(series.time_ms, moments - width_ms, side="right")
+        return cls(series, first, last)
+
+    def lately(self, span_ms: int) -> _Windows:
+        """Return the last of each: as far back from its last point as the span."""
+        ends_ms = self._series.time_ms[np.maximum(self._last - 1, 0)]
+        first = np.searchsorted(self._series.time_ms, ends_ms - span_ms)
+        first = np.minimum(np.maximum(first, self._first), self._last)
+        return _Windows(self._series, first, self._last)
+
+    def of(self, number: int) -> tuple[Floats, Floats]:
+        own = slice(self._first[number], self._last[number])
+        return self._series.time_ms[own] / 1000, self._values[own]
+
+    def may_rise(self, spec: Spec) -> Flags:
+        """Tell of each whether it may be a rise; only `trend.is_spread` says no."""
+        sign = 1.0 if spec.operator in UPWARD else -1.0
+        counts = self._last - self._first
+        found = counts >= trend.MIN_POINTS
+        # Mostly they are whole, and so all as long.
+        for count in np.unique(counts[found]).tolist():
+            same = np.flatnonzero(counts == count)
+            many = sliding_window_view(self._values, count)[self._first[same]]
+            found[same] = trend.are_spread(sign * many)
+        return found
+
+    def reach(self, spec: Spec) -> Flags:
+        """Tell of each whether its present value is beyond the mildest threshold."""
+        sign = 1.0 if spec.operator in UPWARD else -1.0
+        limit = min(sign * threshold for _, threshold in spec.levels)
+        found = np.zeros(len(self._first), np.bool_)
+        there = np.flatnonzero(self._last - self._first >= trend.MIN_POINTS)
+        newest = sign * sliding_window_view(self._values, 3)[self._last[there] - 3]
+        found[there] = np.sort(newest, axis=1)[:, 1] >= limit
+        return found
+
+
+def may(spec: Spec, hours: Column, moments: Times) -> Flags:
     """Return the moments at which something could have been foretold."""
     sign = 1.0 if spec.operator in UPWARD else -1.0
-    low, high = sorted((sign * hours.min, sign * hours.max), key=lambda one: one.sum())
+    low, high = (hours.min, hours.max) if sign > 0 else (-hours.max, -hours.min)
     limit = min(sign * threshold for _, threshold in spec.levels)
-    times = hours.time_ms / 1000
-    ends = np.searchsorted(times, moments)
-    found = np.zeros(len(moments), bool)
-    for span_s in (trend.RECENT_S, trend.DAYS_S):
-        # The hour before the span may reach into it.
-        starts = np.searchsorted(times, moments - span_s - HOUR_S)
-        for place in np.flatnonzero(ends > starts).tolist():
-            since, until = starts[place], ends[place]
-            way = limit - float(high[max(since, until - 2) : until].max())
-            moved = float(high[since:until].max() - low[since:until].min())
-            needed = REACH * span_s * way / (spec.horizon_s * forecasts.CLEAR)
-            found[place] |= way <= 0 or moved >= needed
+    lows, highs = (
+        _Grid(hours.time_ms, low, moments),
+        _Grid(hours.time_ms, -high, moments),
+    )
+    # What is foretold begins with the present value, which is of the last hours.
+    way = limit + highs.least(RECENT_MS)
+    found = way <= 0
+    for span_ms in (RECENT_MS, DAYS_MS):
+        moved = -highs.least(span_ms) - lows.least(span_ms)
+        reach_s = spec.horizon_s * forecasts.CLEAR
+        found |= moved >= REACH * span_ms / 1000 * way / reach_s
+    return found
+
+
+class _Grid:
+    """Hours, each in its place, so that windows of them can be looked at at once."""
+
+    def __init__(
+        self, time_ms: Times, values: NDArray[np.float32], moments: Times
+    ) -> None:
+        # The hour before the longest span may reach into it.
+        first = (int(moments[0]) - DAYS_MS) // HOUR_MS - 1
+        self._ends = -(-moments // HOUR_MS) - first
+        self._values = np.full(int(self._ends[-1]), np.inf)
+        places = time_ms // HOUR_MS - first
+        inside = (places >= 0) & (places < len(self._values))
+        self._values[places[inside]] = values[inside]
+
+    def least(self, span_ms: int) -> Floats:
+        """Return the lowest value before each moment, an hour more than the span."""
+        width = span_ms // HOUR_MS + 1
+        found = sliding_window_view(self._values, width).min(axis=1)
+        return np.asarray(found[self._ends - width])
+
+
+def _before(suspects: Sequence[tuple[Column, Flags]], moments: Times) -> list[Span]:
+    """Return the stretches that forecasts at these moments look at, by machine."""
+    by_machine: dict[int, Flags] = {}
+    for one, suspicious in suspects:
+        known = by_machine.get(one.machine)
+        by_machine[one.machine] = suspicious if known is None else known | suspicious
+    found: list[Span] = []
+    for machine, marked in by_machine.items():
+        for at_ms in moments[marked].tolist():
+            start = at_ms - RECENT_MS
+            if found and found[-1].machine == machine and start <= found[-1].end:
+                found[-1] = found[-1]._replace(end=at_ms)
+            else:
+                found.append(Span(machine, start, at_ms))
     return found

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from hub.alerts.conditions import Floats, Times
+
 # Agents try again at the latest after a minute, and a thousand of them at once
 # take their time to be let in.
 RECONNECT_MS = 120_000
@@ -35,6 +39,16 @@ def intervals(
     if silent_ms < patience_ms:
         return 0.0
     return silent_ms / (interval_s * 1000)
+
+
+def intervals_of(
+    *, seen_ms: int, hears_since_ms: Times, now_ms: Times, interval_s: float
+) -> Floats:
+    """Return `intervals` at many moments."""
+    silent_ms = now_ms - np.maximum(seen_ms, hears_since_ms)
+    patience_ms = np.where(seen_ms >= hears_since_ms, FLOOR_MS, RECONNECT_MS)
+    found = np.where(silent_ms < patience_ms, 0.0, silent_ms / (interval_s * 1000))
+    return found.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

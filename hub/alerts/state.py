@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import ceil
 
 from hub.alerts.conditions import Reading
 from hub.alerts.spec import NoData, Severity, Spec
@@ -76,6 +77,25 @@ def step(
     if state.phase is Phase.FIRING:
         return _firing(spec, state, reading, at_ms)
     return _not_firing(spec, state, reading, at_ms)
+
+
+def next_ms(spec: Spec, state: State) -> int | None:
+    """Return when the state may change by time alone, if readings stay as they are.
+
+    Until then nothing happens, whatever comes in between. None = never.
+    """
+    waits = [
+        (state.breach_since_ms, spec.for_s * 1000),
+        (state.critical_since_ms, spec.for_s * 1000),
+        (state.eased_since_ms, _calm_ms(spec, state.flaps)),
+        (state.clear_since_ms, _calm_ms(spec, state.flaps)),
+    ]
+    due = (
+        ceil(since_ms + needed_ms)
+        for since_ms, needed_ms in waits
+        if since_ms is not None
+    )
+    return min((at_ms for at_ms in due if at_ms > state.last_ms), default=None)
 
 
 def ended(state: State, at_ms: int) -> State:

@@ -14,6 +14,7 @@ one, fills under restless work in the other. In either, three things must agree:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,112 +65,147 @@ class Slope:
     cautious: float
 
 
-def seconds_until(
-    series: Series, limit: float, horizon_s: float, *, upward: bool
-) -> float | None:
-    """Return when the limit will be reached; None = not within the horizon, or unsure.
+class Outlook:
+    """What a series foretells, for any limit above it."""
 
-    0 when it is reached already.
-    """
-    if not upward:
-        series = _mirrored(series)
-        limit = -limit
-    if len(series.values) < MIN_POINTS:
-        return None
-    now = float(sorted(series.values[-3:].tolist())[1])
-    if now >= limit:
-        return 0.0
-    ahead = _Ahead(series, now, limit, horizon_s)
-    days = series.past_times_s >= series.past_times_s[-1] - DAYS_S
-    found = [
-        ahead.seconds(series.times_s, series.values, RECENT_S),
-        ahead.seconds(series.past_times_s[days], series.past_values[days], DAYS_S),
-    ]
-    return min((seconds for seconds in found if seconds is not None), default=None)
+    def __init__(self, series: Series, *, upward: bool = True) -> None:
+        self._series = series if upward else _mirrored(series)
+        self._sign = 1.0 if upward else -1.0
+
+    def seconds_until(self, limit: float, horizon_s: float) -> float | None:
+        """Return when the limit is reached; None = not within the horizon, or unsure.
+
+        0 when it is reached already.
+        """
+        series, limit = self._series, self._sign * limit
+        if len(series.values) < MIN_POINTS:
+            return None
+        now = newest(series.values)
+        if now >= limit:
+            return 0.0
+        found = [
+            (limit - now) / rise.slope.likely
+            for rise in self._rises
+            if _reaches(rise.slope, limit - now, horizon_s)
+            and not _is_rhythm(series, rise, now, limit, horizon_s)
+        ]
+        return min(found, default=None)
+
+    @cached_property
+    def _rises(self) -> list[_Rise]:
+        series = self._series
+        last_s = series.past_times_s[-1:] if len(series.past_times_s) else np.inf
+        days = series.past_times_s >= last_s - DAYS_S
+        found = (
+            _rise(series.times_s, series.values, RECENT_S),
+            _rise(series.past_times_s[days], series.past_values[days], DAYS_S),
+        )
+        return [rise for rise in found if rise is not None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Ahead:
-    """What is asked of a series, whichever span answers."""
+class _Rise:
+    """A rise that is spread over a whole span."""
 
-    series: Series
-    now: float
-    limit: float
-    horizon_s: float
+    since_s: float
+    span_s: float
+    slope: Slope
 
-    def seconds(self, times_s: Floats, values: Floats, span_s: float) -> float | None:
-        if len(values) < MIN_POINTS or times_s[-1] - times_s[0] < COVERED * span_s:
-            return None
-        # The cheapest first: of most series it is the last.
-        if not is_spread(values):
-            return None
-        slope = slope_of(times_s, values)
-        way = self.limit - self.now
-        if slope.cautious <= 0 or way / slope.cautious > self.horizon_s:
-            return None
-        if self._is_rhythm(times_s[0], span_s):
-            return None
-        return way / slope.likely
 
-    def _is_rhythm(self, since_s: float, span_s: float) -> bool:
-        """Tell whether the past rose like this, and came to nothing."""
-        times, values = self.series.past_times_s, self.series.past_values
-        before = times < since_s
-        if not before.any():
-            return False
-        top = float(values[before].max())
-        if self.now > top + NEW_GROUND * (self.limit - top):
-            return False
-        starts = np.searchsorted(times, times - span_s)
-        ends = np.searchsorted(times, times + self.horizon_s)
-        for place in np.flatnonzero(before):
-            took_s = times[place] - times[starts[place]]
-            if took_s < COVERED * span_s:
-                continue
-            outcome = values[place : ends[place]]
-            # What is not over yet may still come true, unless it fell since.
-            is_over = times[place] + self.horizon_s <= times[-1]
-            if not is_over and outcome[-1] >= values[place]:
-                continue
-            slope = (values[place] - values[starts[place]]) / took_s
-            foretold = values[place] + slope * self.horizon_s >= self.limit
-            if foretold and outcome.max() < self.limit:
-                return True
+def seconds_until(
+    series: Series, limit: float, horizon_s: float, *, upward: bool
+) -> float | None:
+    """Return what `Outlook` says of one limit."""
+    return Outlook(series, upward=upward).seconds_until(limit, horizon_s)
+
+
+def newest(values: Floats) -> float:
+    """Return the present value: one odd reading is none."""
+    return float(sorted(values[-3:].tolist())[1])
+
+
+def _rise(times_s: Floats, values: Floats, span_s: float) -> _Rise | None:
+    if len(values) < MIN_POINTS or times_s[-1] - times_s[0] < COVERED * span_s:
+        return None
+    # The cheapest first: of most series it is the last.
+    if not is_spread(values):
+        return None
+    return _Rise(float(times_s[0]), span_s, slope_of(times_s, values))
+
+
+def _reaches(slope: Slope, way: float, horizon_s: float) -> bool:
+    return slope.cautious > 0 and way / slope.cautious <= horizon_s
+
+
+def _is_rhythm(
+    series: Series, rise: _Rise, now: float, limit: float, horizon_s: float
+) -> bool:
+    """Tell whether the past rose like this, and came to nothing."""
+    times, values = series.past_times_s, series.past_values
+    before = times < rise.since_s
+    if not before.any():
         return False
+    top = float(values[before].max())
+    if now > top + NEW_GROUND * (limit - top):
+        return False
+    starts = np.searchsorted(times, times - rise.span_s)
+    ends = np.searchsorted(times, times + horizon_s)
+    took_s = times - times[starts]
+    # What is not over yet may still come true, unless it fell since.
+    is_over = times + horizon_s <= times[-1]
+    known = before & (took_s >= COVERED * rise.span_s)
+    known &= is_over | (values[ends - 1] < values)
+    slopes = (values - values[starts])[known] / took_s[known]
+    foretold = values[known] + slopes * horizon_s >= limit
+    return any(
+        values[place : ends[place]].max() < limit
+        for place in np.flatnonzero(known)[foretold].tolist()
+    )
+
+
+@lru_cache(maxsize=64)
+def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.triu_indices(count, 1)
 
 
 def slope_of(times_s: Floats, values: Floats) -> Slope:
     """Return the median slope, and the end of its interval towards zero (Sen 1968)."""
-    earlier, later = np.triu_indices(len(values), 1)
+    earlier, later = _pairs(len(values))
     slopes = (values[later] - values[earlier]) / (times_s[later] - times_s[earlier])
     slopes.sort()
-    count = len(values)
+    count, pairs = len(values), len(slopes)
     # The standard deviation of Kendall's S without ties.
     deviation = np.sqrt(count * (count - 1) * (2 * count + 5) / 18)
-    place = max(0, int((len(slopes) - SURE * deviation) / 2))
-    return Slope(float(np.median(slopes)), float(slopes[place]))
+    place = max(0, int((pairs - SURE * deviation) / 2))
+    median = (slopes[(pairs - 1) // 2] + slopes[pairs // 2]) / 2
+    return Slope(float(median), float(slopes[place]))
 
 
 def is_spread(values: Floats) -> bool:
     """Tell whether a rise is everywhere, and not in one jump or two."""
-    medians = _medians(values)
-    steps = np.diff(medians)
-    rise = float(medians[-1] - medians[0])
-    if rise <= 0:
-        return False
-    fair = FAIR_STEP * rise / len(steps)
-    return float(steps.min()) >= fair and float(steps.max()) <= MAX_STEP * rise
+    return bool(are_spread(values[None, :])[0])
 
 
-def _medians(values: Floats) -> Floats:
+def are_spread(many: Floats) -> NDArray[np.bool_]:
+    """Return `is_spread` of each row."""
+    medians = _medians(many)
+    steps = np.diff(medians, axis=1)
+    rise = medians[:, -1] - medians[:, 0]
+    fair = FAIR_STEP * rise / (PARTS - 1)
+    is_even = (steps.min(axis=1) >= fair) & (steps.max(axis=1) <= MAX_STEP * rise)
+    return np.asarray((rise > 0) & is_even)
+
+
+def _medians(many: Floats) -> Floats:
     """Return the median of each part, all as long: the first few points are spare.
 
     As a matrix it is one call, and not six.
     """
-    width = len(values) // PARTS
-    parts = values[len(values) % PARTS :].reshape(PARTS, width)
-    ordered = np.sort(parts, axis=1)
-    middle: Floats = (ordered[:, (width - 1) // 2] + ordered[:, width // 2]) / 2
+    count, length = many.shape
+    width = length // PARTS
+    parts = many[:, length % PARTS :].reshape(count, PARTS, width)
+    ordered = np.sort(parts, axis=2)
+    middle: Floats = (ordered[:, :, (width - 1) // 2] + ordered[:, :, width // 2]) / 2
     return middle
 
 

@@ -12,6 +12,7 @@
     hot          the last five minutes: hot_memory, hot_redis (hot_terms, trail)
     states       the newest sample of each machine            summary  its few numbers
     window       series over time: spans picks tiers, rows are read, fold thins them
+    columns      a few series of many machines at once; picked reads only their places
     sparklines   an hour of everybody's CPU
     migrate_store  an embedded history moves here (source)
 

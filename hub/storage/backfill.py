@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from django.db import transaction
 
 from hub.machines.models import Machine
 from hub.storage import away
-from hub.storage.bulk import fetch, times
 from hub.storage.database import guard
+from hub.storage.fold import Times
 from hub.storage.models import Backfill
-from hub.storage.tiers import TIERS, from_ms, watermarks
+from hub.storage.picked import Span, moments
+from hub.storage.tiers import TIERS, from_ms, to_ms, watermarks
 
 # A spool is sent in many batches: what comes within this belongs to one stretch.
 SAME = timedelta(minutes=10)
@@ -47,6 +48,14 @@ class Gap:
     start: datetime
     end: datetime
     why: Why
+
+
+class Asked(NamedTuple):
+    """A stretch of a machine's time, [start, end)."""
+
+    machine: Machine
+    start: datetime
+    end: datetime
 
 
 def note(stretches: Sequence[Stretch]) -> None:
@@ -100,13 +109,28 @@ def gaps(machine: Machine, start: datetime, end: datetime) -> list[Gap]:
     Read from the finest tier that still has each moment. At most MAX_GAPS, the
     newest. Raises DatabaseDown.
     """
-    start = max(start, machine.first_seen)
-    if start >= end:
-        return []
+    return gaps_of([Asked(machine, start, end)])[0]
+
+
+def gaps_of(asked: Sequence[Asked]) -> list[list[Gap]]:
+    """Return `gaps` of each, in as many queries as of one."""
+    known = [
+        one._replace(start=max(one.start, one.machine.first_seen)) for one in asked
+    ]
+    there = [one for one in known if one.start < one.end]
+    if not there:
+        return [[] for _ in asked]
     with guard():
-        holes = _holes(machine, start, end)
-        absences = away.between(start, end)
-    return [gap for hole in holes[-MAX_GAPS:] for gap in explain(*hole, absences)]
+        holes = iter(_holes(there))
+        absences = away.between(
+            min(one.start for one in there), max(one.end for one in there)
+        )
+    return [
+        [gap for hole in next(holes)[-MAX_GAPS:] for gap in explain(*hole, absences)]
+        if one.start < one.end
+        else []
+        for one in known
+    ]
 
 
 def explain(
@@ -177,31 +201,32 @@ def _touch(one: Stretch, other: Stretch) -> bool:
     )
 
 
-def _holes(
-    machine: Machine, start: datetime, end: datetime
-) -> list[tuple[datetime, datetime]]:
-    """Return the stretches of [start, end) without a row."""
-    moments, widths = [], []
+def _holes(asked: Sequence[Asked]) -> list[list[tuple[datetime, datetime]]]:
+    """Return the stretches of each without a row."""
+    rows: list[list[tuple[Times, int]]] = [[] for _ in asked]
     since = watermarks()
-    until = end
+    until = [one.end for one in asked]
     for tier in TIERS:
         first = since[tier.name].since
-        begin = max(start, first) if first else start
-        if begin >= until:
-            continue
-        found = fetch(
-            f"SELECT time FROM {tier.table}"
-            " WHERE machine_id = %s AND time >= %s AND time < %s ORDER BY time",
-            [machine.pk, begin, until],
-        )
-        moments.append(times([row[0] for row in found]))
-        widths.append(np.full(len(found), tier.width_ms))
-        until = begin
-    at = np.concatenate(moments) if moments else np.empty(0, np.int64)
-    width = np.concatenate(widths) if widths else np.empty(0, np.int64)
+        begins = [max(one.start, first) if first else one.start for one in asked]
+        places = [n for n, begin in enumerate(begins) if begin < until[n]]
+        spans = [
+            Span(asked[n].machine.pk, to_ms(begins[n]), to_ms(until[n])) for n in places
+        ]
+        for n, found in zip(places, moments(tier, spans), strict=True):
+            rows[n].append((found, tier.width_ms))
+            until[n] = begins[n]
+    return [_between(one, own) for one, own in zip(asked, rows, strict=True)]
+
+
+def _between(
+    asked: Asked, rows: Sequence[tuple[Times, int]]
+) -> list[tuple[datetime, datetime]]:
+    at = np.concatenate([found for found, _ in rows])
+    width = np.concatenate([np.full(len(found), width) for found, width in rows])
     order = np.argsort(at)
-    begins = np.append(at[order], round(end.timestamp() * 1000))
-    ends = np.insert((at + width)[order], 0, round(start.timestamp() * 1000))
-    allowed_ms = 1000 * max(MISSED_TICKS * machine.interval_s, SHORTEST_GAP_S)
+    begins = np.append(at[order], to_ms(asked.end))
+    ends = np.insert((at + width)[order], 0, to_ms(asked.start))
+    allowed_ms = 1000 * max(MISSED_TICKS * asked.machine.interval_s, SHORTEST_GAP_S)
     found_at = np.flatnonzero(begins - ends > allowed_ms).tolist()
     return [(from_ms(int(ends[n])), from_ms(int(begins[n]))) for n in found_at]

@@ -21,7 +21,10 @@ from psycopg.pq import Format
 
 from hub.storage.binary import ARRAY_HEADER, EPOCH_MS
 
-_REAL_ARRAY_OID, _TIMESTAMPTZ_OID = 1021, 1184
+# Each further dimension of an array adds its length and its lower bound.
+DIMENSION = 8
+
+_REAL_ARRAY_OID, _TIMESTAMPTZ_OID, _TIMESTAMPTZ_ARRAY_OID = 1021, 1184, 1185
 
 
 class _Raw(Loader):
@@ -57,6 +60,7 @@ def fetch(query: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     with connection.wrap_database_errors, reader as cursor:
         cursor.adapters.register_loader(_REAL_ARRAY_OID, _Raw)
         cursor.adapters.register_loader(_TIMESTAMPTZ_OID, _Raw)
+        cursor.adapters.register_loader(_TIMESTAMPTZ_ARRAY_OID, _Raw)
         cursor.execute(query, list(params), binary=True)
         return cursor.fetchall()
 
@@ -82,6 +86,21 @@ def vectors(column: Sequence[bytes]) -> NDArray[np.float32]:
     shape = np.dtype([("header", f"V{ARRAY_HEADER}"), ("items", item, (length,))])
     array: NDArray[np.float32] = np.frombuffer(content, shape)["items"]["value"]
     return array.astype(np.float32)
+
+
+def gathered_times(gathered: bytes) -> NDArray[np.int64]:
+    """Return what PostgreSQL's `array_agg` made of times, as Unix milliseconds."""
+    item = np.dtype([("size", ">i4"), ("value", ">i8")])
+    since_2000 = np.frombuffer(gathered, item, offset=ARRAY_HEADER)["value"]
+    return since_2000 // 1000 + EPOCH_MS
+
+
+def gathered_vectors(gathered: bytes, width: int) -> NDArray[np.float32]:
+    """Return what PostgreSQL's `array_agg` made of vectors, a row each."""
+    item = np.dtype([("size", ">i4"), ("value", ">f4")])
+    offset = ARRAY_HEADER + DIMENSION
+    found = np.frombuffer(gathered, item, offset=offset)["value"].reshape(-1, width)
+    return found.astype(np.float32)
 
 
 def _plain(param: Any) -> Any:

@@ -8,13 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.alerts.answer import sentence
-from hub.alerts.backtest import back_test
+from hub.alerts.backtest import BATCH, back_test
 from hub.alerts.chart import HEIGHT, WIDTH, charts
-from hub.alerts.conditions import aggregate, judge, rolling
+from hub.alerts.conditions import aggregate, judge, judge_all, rolling
 from hub.alerts.matchers import parse
-from hub.alerts.replay import replay
-from hub.alerts.spec import Aggregation, Operator, Severity
-from hub.alerts.state import REST, Happening, step
+from hub.alerts.replay import Course, replay, replay_readings
+from hub.alerts.spec import Aggregation, NoData, Operator, Severity
 from hub.alerts.tests.scenes import CPU, DISK, GAP_MS, disk, series, spec, vector
 from hub.alerts.tests.world import NOON_MS
 from hub.machines.models import Machine
@@ -123,12 +122,13 @@ def test_windows_and_divisors_are_tried_as_they_are_evaluated(machine: Machine) 
 
 def test_a_fleet_that_is_too_large_for_the_time_is_said(machine: Machine) -> None:
     store(machine, hours(2))
+    fleet = [Machine(pk=machine.pk + n, machine_id=f"m{n}") for n in range(3 * BATCH)]
     moments = iter([0.0, 0.1, 0.9, 5.0])
 
-    found = back_test(spec(), [machine] * 3, NOON, clock=lambda: next(moments))
+    found = back_test(spec(), fleet, NOON, clock=lambda: next(moments))
 
-    assert (found.looked_at, found.covered) == (2, 3)
-    assert "on the 2 of 3 tried," in sentence(found)
+    assert (found.looked_at, found.covered) == (2 * BATCH, 3 * BATCH)
+    assert "on the 50 of 75 tried," in sentence(found)
 
 
 def test_the_chart_stays_within_its_picture_and_leaves_gaps(machine: Machine) -> None:
@@ -157,24 +157,81 @@ def test_the_chart_stays_within_its_picture_and_leaves_gaps(machine: Machine) ->
 
 # -- the same as what evaluates
 
-values = st.lists(st.sampled_from([0.1, 0.7, 0.85, 0.99]), min_size=1, max_size=60)
+SAID = (0.1, 0.7, 0.8, 0.85, 0.95, 0.99, float("nan"))
+courses = st.lists(
+    st.tuples(
+        st.sampled_from(SAID), st.integers(1, 12), st.sampled_from([1, 5, 20, 40])
+    ),
+    max_size=30,
+)
 
 
-@given(values, st.sampled_from([0, 10, 30]), st.sampled_from([0, 20]))
+@given(
+    courses,
+    st.sampled_from(list(Operator)),
+    st.sampled_from([(0.8, None), (None, 0.95), (0.8, 0.95)]),
+    st.sampled_from([None, 0.75, 0.8]),
+    st.sampled_from(list(NoData)),
+    st.sampled_from([0, 10, 30]),
+    st.sampled_from([0, 20]),
+)
 def test_a_replay_says_what_stepping_through_says(
-    found: list[float], for_s: float, clear_for_s: float
+    course: list[tuple[float, int, int]],
+    operator: Operator,
+    levels: tuple[float | None, float | None],
+    clear: float | None,
+    no_data: NoData,
+    for_s: float,
+    clear_for_s: float,
 ) -> None:
-    rule = spec(critical=0.95, clear=0.75, for_s=for_s, clear_for_s=clear_for_s)
-    times = np.arange(len(found), dtype=np.int64) * 5000 + 5000
-    floats = np.array(found, np.float32)
+    """Of every kind of course: values that stay, flap, are missing, and gaps."""
+    rule = spec(
+        operator=operator,
+        warning=levels[0],
+        critical=levels[1],
+        clear=clear,
+        no_data=no_data,
+        for_s=for_s,
+        clear_for_s=clear_for_s,
+    )
+    steps = [(value, step_s) for value, n, step_s in course for _ in range(n)]
+    times = np.cumsum(np.array([0, *(s for _, s in steps)], np.int64))[1:] * 1000
+    floats = np.array([value for value, _ in steps], np.float32)
 
-    state, opened = REST, []
-    for at_ms, value in zip(times.tolist(), floats.tolist(), strict=True):
-        state, happening = step(rule, state, judge(rule, value), at_ms, gap_ms=GAP_MS)
-        if happening is Happening.OPENED:
-            opened.append(at_ms)
+    each = Course(rule, gap_ms=GAP_MS)
+    judged = [
+        (at_ms, judge(rule, value))
+        for at_ms, value in zip(times.tolist(), floats.tolist(), strict=True)
+    ]
+    for at_ms, reading in judged:
+        each.take(at_ms, reading)
 
-    assert [f.start_ms for f in replay(rule, times, floats, gap_ms=GAP_MS)] == opened
+    expected = each.end()
+    assert replay(rule, times, floats, gap_ms=GAP_MS) == expected
+    assert replay_readings(rule, judged, gap_ms=GAP_MS) == expected
+
+
+@given(
+    st.lists(st.sampled_from(SAID[:-1]), max_size=20),
+    st.sampled_from(list(Operator)),
+    st.sampled_from([(0.8, None), (None, 0.95), (0.8, 0.95)]),
+    st.sampled_from([None, 0.7]),
+)
+def test_judging_all_says_what_judging_each_says(
+    values: list[float],
+    operator: Operator,
+    levels: tuple[float | None, float | None],
+    clear: float | None,
+) -> None:
+    warning, critical = levels
+    rule = spec(operator=operator, warning=warning, critical=critical, clear=clear)
+    floats = np.array(values, np.float32)
+
+    severity, is_clear = judge_all(rule, floats)
+
+    each = [judge(rule, value) for value in floats.tolist()]
+    assert severity.tolist() == [one.severity for one in each if one]
+    assert is_clear.tolist() == [one.is_clear for one in each if one]
 
 
 @given(

@@ -6,18 +6,23 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hub.alerts import forecasts, past_forecast
 from hub.alerts.answer import now_sentence, sentence
 from hub.alerts.backtest import BackTest, back_test
 from hub.alerts.models import Blindness
 from hub.alerts.preview import preview
-from hub.alerts.spec import Kind, Operator
+from hub.alerts.silence import intervals, intervals_of
+from hub.alerts.spec import Kind, NoData, Operator
 from hub.alerts.tests.scenes import DISK, disk, spec, vector
 from hub.alerts.tests.world import NOON_MS
 from hub.machines.models import Machine
 from hub.storage import layouts, raw
 from hub.storage.backfill import Stretch, note
+from hub.storage.columns import Column
 from hub.storage.hot import set_hot
 from hub.storage.hot_memory import MemoryHot
 from hub.storage.models import HubAway
@@ -224,3 +229,118 @@ def test_the_present_silence_is_shown(ticking: Machine) -> None:
     assert now_sentence(DOWN, seen).startswith("Now: 1 of 1 machine silent")
     heard = preview(DOWN, [ticking], NOON_MS - 300_000)
     assert now_sentence(DOWN, heard) == "Now: every machine is heard."
+
+
+# -- what is passed over agrees with what judges
+
+
+def column(times_ms: Floats, values: Floats) -> Column:
+    floats = values.astype(np.float32)
+    return Column(1, disk("/"), times_ms.astype(np.int64), floats, floats, floats)
+
+
+SHAPES = ("steady", "saw", "late", "noise", "flat", "falls", "by day")
+
+
+def shape(name: str, days: Floats, size: float) -> Floats:
+    shapes: dict[str, Floats] = {
+        "steady": size * days / days[-1],
+        "saw": size * (days % 0.7),
+        "late": size * np.maximum(0, days - days[-1] + 0.8),
+        "noise": size * np.random.default_rng(1).random(len(days)),
+        "flat": np.zeros_like(days),
+        "falls": -size * days / days[-1],
+        "by day": 4 * size * np.cumsum(days % 1 < 0.85) / len(days),
+    }
+    return shapes[name]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(SHAPES),
+    st.sampled_from(SHAPES),
+    st.floats(0.01, 0.9),
+    st.floats(0.3, 0.9),
+    st.sampled_from([0.0, 0.02]),
+    st.sampled_from([0, 7, 40]),
+    st.sampled_from([(Operator.GTE, 1.0, 0.9), (Operator.LTE, 0.0, 0.1)]),
+)
+@example("by day", "flat", 0.35, 0.3, 0.0, 0, (Operator.GTE, 1.0, 0.9))
+def test_no_moment_is_passed_over_at_which_something_was_foretold(
+    one: str,
+    other: str,
+    size: float,
+    base: float,
+    noise: float,
+    missing: int,
+    limits: tuple[Operator, float, float],
+) -> None:
+    operator, critical, warning = limits
+    rule = spec(
+        kind=Kind.FORECAST, metric=DISK, operator=operator,
+        warning=warning, critical=critical, horizon_s=86_400,
+    )  # fmt: skip
+    at_ms: Floats = np.arange(-9 * DAY, 0, dtype=np.float64) * 300_000 + NOON_MS
+    days = (at_ms - at_ms[0]) / 86_400_000
+    chance = np.random.default_rng(missing)
+    use = base + (shape(one, days, size) + shape(other, days, size / 3)) / 2
+    use += noise * chance.random(len(use))
+    there = np.ones(len(use), bool)
+    if missing:
+        there[chance.integers(0, len(use), missing * 12)] = False
+        there[5 * DAY : 5 * DAY + missing * 6] = False
+    fine = column(at_ms[there], use[there])
+    hours_ms, first = np.unique(at_ms[there] // 3_600_000, return_index=True)
+    low, high = (f.reduceat(use[there], first) for f in (np.minimum, np.maximum))
+    counts = np.diff(first, append=there.sum())
+    avg: Floats = np.add.reduceat(use[there], first).astype(np.float64) / counts
+    hours = column((hours_ms * 3_600_000).astype(np.float64), avg)._replace(
+        min=low.astype(np.float32), max=high.astype(np.float32)
+    )
+    moments = np.arange(NOON_MS - 86_400_000, NOON_MS, past_forecast.STEP_MS)
+
+    suspicious = past_forecast.may(rule, hours, moments)
+    quick = list(past_forecast.readings(rule, fine, hours, moments, suspicious))
+    for (when, reading), number in zip(quick, range(len(moments)), strict=True):
+        series = past_forecast.known_then(fine, hours, moments, number)
+        expected = forecasts.judge(rule, series)
+        assert (when, reading.severity) == (moments[number], expected.severity)
+        # What is neither foretold nor clear keeps an alert: it is not passed over.
+        assert reading.is_clear == expected.is_clear
+
+
+@given(
+    st.integers(0, 400_000) | st.just(200_000),
+    st.lists(st.integers(0, 400_000), min_size=1, max_size=8),
+    st.sampled_from([1.0, 5.0, 60.0]),
+)
+def test_many_silences_are_as_each_by_itself(
+    heard: int, moments: list[int], interval_s: float
+) -> None:
+    at_ms = np.array(moments, np.int64)
+
+    found = intervals_of(
+        seen_ms=200_000,
+        hears_since_ms=np.full(len(moments), heard),
+        now_ms=at_ms,
+        interval_s=interval_s,
+    )
+
+    expected = [
+        intervals(
+            seen_ms=200_000, hears_since_ms=heard, now_ms=now, interval_s=interval_s
+        )
+        for now in moments
+    ]
+    assert found.tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_rule_that_counts_silence_would_have_fired_for_it(ticking: Machine) -> None:
+    store(ticking, six_hours((60, 61), (120, 140), (300, 302)), every_s=10)
+    rule = spec(metric=DISK, warning=0.9, no_data=NoData.FIRE, for_s=300)
+    ignored = spec(metric=DISK, warning=0.9, for_s=300)
+
+    assert starts(back_test(rule, [ticking], NOON)) == pytest.approx(
+        [4 - 5.5 / 60], abs=0.02
+    )
+    assert back_test(ignored, [ticking], NOON).times == 0
