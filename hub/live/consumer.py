@@ -25,6 +25,7 @@ from hub.live.frames import (
     read_ack,
 )
 from hub.live.permits import Credential, Permit, Session, Token, permits
+from hub.people import address
 from hub.storage.database import DatabaseDown
 
 MAX_MACHINES_ASKED = 100
@@ -68,7 +69,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         view, machines = asked
         await self.accept()
-        await self._join(Watcher(permit.user, view, machines), credential)
+        whence = address.of_socket(self.scope)
+        watcher = Watcher(permit.user, view, machines, address=whence)
+        await self._join(watcher, credential)
 
     async def disconnect(self, code: int) -> None:
         self._leave()

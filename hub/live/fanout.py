@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Hashable, Iterable, Iterator, Set
+from typing import Generic, TypeVar
 
 from hub.live.frames import ALERTS, CREDIT, FULL, HEARTBEAT_S, Close
 
+K = TypeVar("K", bound=Hashable)
+
 MAX_SOCKETS = 2000
-MAX_SOCKETS_OF_A_USER = 40
+# A page has one.
+MAX_SOCKETS_OF_A_USER = 20
+MAX_SOCKETS_OF_AN_ADDRESS = 50
 
 # A browser that cannot draw a frame in this time shows something very old.
 MAX_ACK_S = 60.0
@@ -26,14 +31,23 @@ MAX_STRAY = 100
 
 
 class TooMany(Exception):
-    """There are too many sockets, of this user or at all (temporary)."""
+    """There are too many, of this user, from this address or at all (temporary)."""
 
 
 class Watcher:
     """One socket. `wake` is set whenever it may have something to do."""
 
-    def __init__(self, user: int, view: str, wanted: frozenset[str] | None) -> None:
+    def __init__(
+        self,
+        user: int,
+        view: str,
+        wanted: frozenset[str] | None,
+        *,
+        address: str = "",
+    ) -> None:
         self.user = user
+        # Where it comes from; "" is not counted.
+        self.address = address
         self.view = view
         # machine_ids that were asked for; None = all that may be seen.
         self.wanted = wanted
@@ -164,6 +178,26 @@ class Watcher:
             self.hurry()
 
 
+class Share(Generic[K]):
+    """How many each has, and may have."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counts: Counter[K] = Counter()
+
+    def is_full(self, whose: K) -> bool:
+        return self._counts[whose] >= self._most
+
+    def take(self, whose: K) -> None:
+        self._counts[whose] += 1
+
+    def give_back(self, whose: K) -> None:
+        self._counts[whose] -= 1
+        # Counter keeps zeros; people come and go for months.
+        if not self._counts[whose]:
+            del self._counts[whose]
+
+
 class Fanout:
     """The sockets of this process."""
 
@@ -172,10 +206,12 @@ class Fanout:
         *,
         max_sockets: int = MAX_SOCKETS,
         max_of_a_user: int = MAX_SOCKETS_OF_A_USER,
+        max_of_an_address: int = MAX_SOCKETS_OF_AN_ADDRESS,
     ) -> None:
-        self._max_sockets, self._max_of_a_user = max_sockets, max_of_a_user
+        self._max_sockets = max_sockets
         self._watchers: set[Watcher] = set()
-        self._of_user: Counter[int] = Counter()
+        self._of_user: Share[int] = Share(max_of_a_user)
+        self._of_address: Share[str] = Share(max_of_an_address)
 
     def __len__(self) -> int:
         return len(self._watchers)
@@ -187,20 +223,20 @@ class Fanout:
         """Let a socket in. Raises TooMany."""
         if (
             len(self._watchers) >= self._max_sockets
-            or self._of_user[watcher.user] >= self._max_of_a_user
+            or self._of_user.is_full(watcher.user)
+            or (watcher.address and self._of_address.is_full(watcher.address))
         ):
             raise TooMany
         self._watchers.add(watcher)
-        self._of_user[watcher.user] += 1
+        self._of_user.take(watcher.user)
+        self._of_address.take(watcher.address)
 
     def remove(self, watcher: Watcher) -> None:
         if watcher not in self._watchers:
             return
         self._watchers.remove(watcher)
-        self._of_user[watcher.user] -= 1
-        # Counter keeps zeros; users come and go for months.
-        if not self._of_user[watcher.user]:
-            del self._of_user[watcher.user]
+        self._of_user.give_back(watcher.user)
+        self._of_address.give_back(watcher.address)
 
     def tell(self, changed: Set[int]) -> None:
         for watcher in self._watchers:

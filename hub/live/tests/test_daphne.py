@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 from django.conf import settings
+from redis import Redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from hub.events.bus import get_bus
 from hub.events.event import METRICS_RAW, Event
+from hub.live.fanout import MAX_SOCKETS_OF_A_USER
 from hub.live.frames import Close
 from hub.storage.sample import StoredSample, pack
 from hub.testing.processes import Process, free_port, running
@@ -48,6 +50,37 @@ layout = layouts.learn([SeriesInfo("system.cpu.utilization", "1", "gauge", "")])
 print(tokens.create("wall", owner.owner()), first, layout.id)
 """
 
+# Somebody for each way to be let in no longer, and somebody who stays.
+OUT_S = 10.0
+WAYS = ("signs out", "is switched off", "has another password", "is revoked", "stays")
+LET_IN = f"""
+import django; django.setup()
+from django.contrib.auth.models import User
+from django.test import Client
+from hub.people import tokens
+for way in {WAYS!r}:
+    user = User.objects.create_user(way)
+    if way == "is revoked":
+        print("Authorization", f"Bearer {{tokens.create(way, user)}}", sep="=")
+    else:
+        client = Client()
+        client.force_login(user)
+        [(name, cookie)] = client.cookies.items()
+        print("Cookie", f"{{name}}={{cookie.value}}", sep="=")
+"""
+LET_OUT = """
+import django; django.setup()
+from django.contrib.auth.models import User
+from hub.people import sessions
+from hub.people.models import ApiToken
+sessions.end(User.objects.get(username="signs out"))
+User.objects.filter(username="is switched off").update(is_active=False)
+other = User.objects.get(username="has another password")
+other.set_password("another long password")
+other.save()
+ApiToken.objects.get(user__username="is revoked").delete()
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Hub:
@@ -56,12 +89,19 @@ class Hub:
     first: int
     layout: int
     process: Process
+    env: dict[str, str]
+
+    def run(self, program: str) -> str:
+        """Run it as another process of this hub."""
+        return _run(program, self.env)
+
+    def connect_as(self, headers: dict[str, str]) -> connect:
+        return connect(
+            f"ws://{self.address}/ws", additional_headers=headers, compression=None
+        )
 
     def connect(self, **headers: str) -> connect:
-        told = {"Authorization": f"Bearer {self.secret}", **headers}
-        return connect(
-            f"ws://{self.address}/ws", additional_headers=told, compression=None
-        )
+        return self.connect_as({"Authorization": f"Bearer {self.secret}", **headers})
 
     async def publish(self, cpu: float) -> None:
         now_ms = int(time.time() * 1000)
@@ -85,15 +125,10 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         "DATA_DIR": str(tmp_path / "data"),
         "REDIS_URL": settings.REDIS_URL,
     }
-    prepared = subprocess.run(
-        [sys.executable, "-c", PREPARE],
-        env=env,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    secret, first, layout = prepared.stdout.split()
+    # What other tests' machines have sent.
+    with Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()
+    secret, first, layout = _run(PREPARE, env).split()
     port = free_port()
     argv = [sys.executable, "-m", "daphne", "-p", str(port)]
     limits = [
@@ -110,7 +145,19 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         cwd=ROOT,
     ) as daphne:
         daphne.wait_for_port(port, within_s=30)
-        yield Hub(f"127.0.0.1:{port}", secret, int(first), int(layout), daphne)
+        yield Hub(f"127.0.0.1:{port}", secret, int(first), int(layout), daphne, env)
+
+
+def _run(program: str, env: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 async def read(socket: ClientConnection) -> Any:
@@ -145,12 +192,33 @@ async def test_a_real_browser_s_line(hub: Hub) -> None:
     assert await ends(hub, ["a" * 4096] * 4096) in (1006, 1009)
 
     async with AsyncExitStack() as sockets:
-        for _ in range(40):
+        for _ in range(MAX_SOCKETS_OF_A_USER):
             await read(await sockets.enter_async_context(hub.connect()))
         async with hub.connect() as one_more:
             with pytest.raises(ConnectionClosed):
                 await one_more.recv()
             assert one_more.close_code == Close.TOO_MANY
+
+
+async def test_who_is_let_in_no_longer_is_out_within_ten_seconds(hub: Hub) -> None:
+    """Told by the database alone: the hub asks it again and again."""
+    lines = (await asyncio.to_thread(hub.run, LET_IN)).splitlines()
+    async with AsyncExitStack() as sockets:
+        opened: dict[str, ClientConnection] = {}
+        for way, line in zip(WAYS, lines, strict=True):
+            name, _, value = line.partition("=")
+            headers = {name: value, "Origin": f"http://{hub.address}"}
+            opened[way] = await sockets.enter_async_context(hub.connect_as(headers))
+            await read(opened[way])
+        started = time.monotonic()
+        await asyncio.to_thread(hub.run, LET_OUT)
+
+        for way in WAYS[:-1]:
+            async with asyncio.timeout(OUT_S - (time.monotonic() - started)):
+                await opened[way].wait_closed()
+            assert opened[way].close_code == Close.SIGNED_OUT, way
+        await hub.publish(0.25)
+        assert await read(opened["stays"])
 
 
 async def ends(hub: Hub, said: str | list[str]) -> int | None:
@@ -169,7 +237,7 @@ async def test_browsers_that_never_read_cost_little_and_nobody_else(hub: Hub) ->
     async with AsyncExitStack() as sockets:
         alive = await sockets.enter_async_context(hub.connect())
         await read(alive)
-        for _ in range(39):
+        for _ in range(MAX_SOCKETS_OF_A_USER - 1):
             dead = await sockets.enter_async_context(hub.connect())
             # Nothing is taken from the socket any more, as in a frozen tab.
             dead.transport.pause_reading()

@@ -142,6 +142,36 @@ def test_a_user_has_so_many_sockets_and_no_more() -> None:
     assert len(fanout) == 3
 
 
+def test_an_address_has_so_many_sockets_whoever_opens_them() -> None:
+    fanout = Fanout(max_of_an_address=2)
+    here = [Watcher(user, SUMMARY, None, address="192.0.2.7") for user in range(3)]
+    for watcher in here[:2]:
+        fanout.add(watcher)
+
+    with pytest.raises(TooMany):
+        fanout.add(here[2])
+    fanout.add(Watcher(3, SUMMARY, None, address="192.0.2.8"))
+    for user in range(3):
+        # A proxy that nobody told of: it may be anybody's.
+        fanout.add(Watcher(user, SUMMARY, None, address=""))
+    fanout.remove(here[0])
+    fanout.add(here[2])
+
+    assert len(fanout) == 6
+
+
+def test_the_bounds_are_those_that_are_promised() -> None:
+    fanout = Fanout()
+    for _ in range(20):
+        fanout.add(a_watcher(user=1))
+    with pytest.raises(TooMany):
+        fanout.add(a_watcher(user=1))
+    for user in range(50):
+        fanout.add(Watcher(user + 2, SUMMARY, None, address="192.0.2.7"))
+    with pytest.raises(TooMany):
+        fanout.add(Watcher(99, SUMMARY, None, address="192.0.2.7"))
+
+
 def test_a_process_has_so_many_sockets_and_no_more() -> None:
     fanout = Fanout(max_sockets=2, max_of_a_user=2)
     fanout.add(a_watcher(user=1))

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from channels.db import database_sync_to_async
 from django.test import Client
+from pytest_django import Settings
 
 from hub.events.bus import get_bus, set_bus
 from hub.events.event import MACHINES_CHANGED, METRICS_RAW, Event
@@ -19,7 +20,7 @@ from hub.live.fanout import Fanout
 from hub.live.feed import Feed
 from hub.live.feeds import get_feed, set_feed
 from hub.live.frames import CREDIT, MAX_MESSAGE_BYTES, Close
-from hub.live.tests.line import line, publish, sample, store
+from hub.live.tests.line import ORIGIN, line, publish, sample, store
 from hub.machines.models import Machine
 from hub.storage.layouts import LayoutInfo
 from hub.storage.sample import StoredSample, pack
@@ -276,6 +277,31 @@ async def test_too_many_sockets_are_turned_away(client: Client, web_1: Machine) 
 
     async with line(client) as third:
         await third.frame()
+
+
+async def test_an_address_is_what_the_proxy_says_and_nobody_else(
+    client: Client, web_1: Machine, settings: Settings
+) -> None:
+    def from_(*forwarded: str) -> tuple[tuple[str, str], ...]:
+        return (ORIGIN, *(("X-Forwarded-For", one) for one in forwarded))
+
+    set_feed(Feed(fanout=Fanout(max_of_an_address=1)))
+    async with (
+        line(client, headers=from_("192.0.2.7")) as unheeded,
+        line(client, headers=from_("192.0.2.7")) as neither,
+    ):
+        # Nobody stands in front: whoever asks has written that.
+        await unheeded.frame()
+        await neither.frame()
+
+    settings.BEHIND_TLS = True
+    async with line(client, headers=from_("198.51.100.1, 192.0.2.7")) as first:
+        await first.frame()
+        written = from_("198.51.100.2", "192.0.2.7")
+        async with line(client, headers=written) as second:
+            assert await second.ended() is Close.TOO_MANY
+        async with line(client, headers=from_("192.0.2.8")) as third:
+            await third.frame()
 
 
 async def test_a_new_machine_appears_by_itself(
