@@ -14,6 +14,7 @@ from django.db import (
     InternalError,
     OperationalError,
     connection,
+    connections,
 )
 
 # A standby that was promoted, or one that is not yet: the next try finds it.
@@ -40,6 +41,16 @@ _PASSING_SQLITE = {
 
 class DatabaseDown(Exception):
     """The database cannot answer now (temporary): keep what you have, come back."""
+
+
+def answer_within(seconds: int) -> None:
+    """Have PostgreSQL end this process's statements after so long.
+
+    Before the first of them: a pool keeps what it began with.
+    """
+    options = connections.settings["default"]["OPTIONS"]
+    if "options" in options:
+        options["options"] = f"-c statement_timeout={seconds * 1000}"
 
 
 @contextmanager
