@@ -1,10 +1,11 @@
-"""Another machine on this one: the page's command pasted as root, under real systemd.
+"""Another machine on this one: the page's commands pasted, under real systemd.
 
     python -m hub.testing.elsewhere
 
 An overlay of this machine's files with a network, processes and a systemd of its own;
-what it writes is thrown away. Needs root, `ip`, and Debian's systemd: so it is run by
-hand, not by `make test`, which pastes the command of somebody without root.
+what it writes is thrown away. As root there, and as somebody without root who has a
+systemd of their own. Needs root, `ip`, and Debian's systemd: so it is run by hand, not
+by `make test`, which pastes the command of somebody who has none.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import html
 import http.cookiejar
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -30,6 +32,16 @@ HERE, THERE = "10.213.77.1", "10.213.77.2"
 BOOT_S, PASTE_S, COMES_S, CUT_S = 60, 180, 30, 5
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SERVICE = "sysmonstm-agent"
+
+# Somebody there without root, and their own systemd: what `pam_systemd` starts when
+# they sign in, for which this machine has no D-Bus.
+USER, RUNTIME = 4711, "/run/user/4711"
+SIGN_IN = f"""
+useradd --uid {USER} --create-home somebody &&
+install -d -m 700 -o somebody -g somebody {RUNTIME} &&
+systemd-run --quiet --unit=somebody --uid=somebody -p Delegate=yes \\
+    -E XDG_RUNTIME_DIR={RUNTIME} -E HOME=/home/somebody /lib/systemd/systemd --user
+"""
 
 # Run in namespaces of its own; $1 is the folder, $2 its end of the cable.
 BOOT = """
@@ -90,6 +102,15 @@ class Elsewhere:
             capture_output=True,
             text=True,
             timeout=PASTE_S,
+        )
+
+    def run_as_somebody(self, command: str) -> subprocess.CompletedProcess[str]:
+        """The same without root, as in a session of theirs."""
+        return self.run(
+            "cd /home/somebody && "
+            f"setpriv --reuid={USER} --regid={USER} --clear-groups "
+            f"env HOME=/home/somebody XDG_RUNTIME_DIR={RUNTIME} "
+            f"sh -c {shlex.quote(command)}"
         )
 
     def said(self, command: str) -> str:
@@ -163,12 +184,13 @@ class Administrator:
         with self._open(self._web + path, sent.encode(), timeout=20) as page:
             return str(page.read().decode())
 
-    def command(self) -> tuple[str, str]:
-        """Make a command; return it as root pastes it, and where its page asks."""
+    def command(self, *, by_root: bool = True) -> tuple[str, str]:
+        """Make a command; return it as it is pasted, and where its page asks."""
         page = self.post("/add-machine/", uses="1", lifetime="15m")
-        [shell, *_] = re.findall(r"<pre[^>]*>(curl.*?)</pre>", page, re.DOTALL)
+        [shell, alone, *_] = re.findall(r"<pre[^>]*>(curl.*?)</pre>", page, re.DOTALL)
         [news] = re.findall(r'hx-get="(/add-machine/\d+/arrived)"', page)
-        return html.unescape(shell).replace("| sudo ", "| "), news
+        pasted = html.unescape(shell).replace("| sudo ", "| ")
+        return pasted if by_root else html.unescape(alone), news
 
 
 def story(there: Elsewhere, somebody: Administrator) -> None:
@@ -203,6 +225,28 @@ def story(there: Elsewhere, somebody: Administrator) -> None:
     left = f"ls -d /opt/sysmonstm /var/lib/{SERVICE} /etc/systemd/system/{SERVICE}*"
     check("taken off, nothing is left", there.said(left) == "")
     check("nor its user", there.run(f"id {SERVICE}").returncode != 0)
+
+
+def story_without_root(there: Elsewhere, somebody: Administrator) -> None:
+    """The same for somebody with a systemd of their own."""
+    there.run(SIGN_IN)
+    asked = "systemctl --user show-environment >/dev/null && echo yes"
+    theirs = there.run_as_somebody
+    wait(lambda: "yes" in theirs(asked).stdout, "somebody has signed in", BOOT_S)
+    command, news = somebody.command(by_root=False)
+    done = theirs(f"{command} --machine-id of-somebody")
+    sys.stdout.write(done.stdout + done.stderr)
+    assert done.returncode == 0
+    check("it is a service of theirs", "as a service of yours" in done.stdout)
+    values = r"of-somebody.*<dt>CPU</dt><dd>\d"
+    wait(lambda: _has(values, somebody.get(news)), "its first values show", COMES_S)
+    running = f"systemctl --user is-active {SERVICE}"
+    check("it runs", theirs(running).stdout.strip() == "active")
+    gone = theirs("sh ~/.local/share/sysmonstm/uninstall.sh")
+    sys.stdout.write(gone.stdout + gone.stderr)
+    left = there.said("find /home/somebody -name '*sysmonstm*' ! -name '*.sh'")
+    check("taken off, nothing is left", left == "")
+    check("and nothing runs", theirs(running).stdout.strip() != "active")
 
 
 def wait(is_so: Callable[[], bool], what: str, within_s: float) -> None:
@@ -241,9 +285,11 @@ def main() -> int:
         )
         (folder / "there").mkdir()
         there = stack.enter_context(machine(folder / "there"))
-        hub = stack.enter_context(hubs.embedded(folder / "var", **settings))
+        hub = stack.enter_context(hubs.first_start(folder / "var", **settings))
         try:
-            story(there, Administrator(hub))
+            somebody = Administrator(hub)
+            story(there, somebody)
+            story_without_root(there, somebody)
         except AssertionError:
             sys.stderr.write(there.said(f"journalctl -u {SERVICE} -o cat | tail -30"))
             raise
