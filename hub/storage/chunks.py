@@ -36,6 +36,7 @@ SELECT format('%%I.%%I', chunk_schema, chunk_name), range_start, range_end,
 FROM timescaledb_information.chunks
 WHERE hypertable_name = %s ORDER BY range_start
 """
+_INDEXES = "SELECT indexrelid::regclass FROM pg_index WHERE indrelid = %s::regclass"
 # What an interrupted REINDEX CONCURRENTLY leaves behind.
 _BROKEN = """
 SELECT format('%%I.%%I', n.nspname, c.relname)
@@ -120,6 +121,9 @@ def pack(chunk: Chunk) -> None:
         for (index,) in cursor.fetchall():
             cursor.execute(f"DROP INDEX {index}")
         before = _size(chunk)
+        cursor.execute(_INDEXES, [chunk.name])
+        for (index,) in cursor.fetchall():
+            cursor.execute(f"ALTER INDEX {index} SET (fillfactor = 100)")
         cursor.execute(f"REINDEX TABLE CONCURRENTLY {chunk.name}")
         cursor.execute(f"ANALYZE {chunk.name}")
         cursor.execute(f"COMMENT ON TABLE {chunk.name} IS '{PACKED}'")

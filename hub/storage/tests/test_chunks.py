@@ -79,7 +79,8 @@ def test_a_closed_chunk_is_packed_once_and_stays_whole() -> None:
 
     packed = chunks.chunks(RAW)[0]
     assert packed.is_packed
-    assert chunks._size(packed) < before
+    # An entry takes 36 bytes, and a tree of them little more.
+    assert chunks._size(packed) < min(before, 9000 * 36 * 1.1)
     assert Sample.objects.count() == 9000
     assert rows(
         "SELECT count(*) FROM pg_index i WHERE i.indrelid = %s::regclass"
