@@ -12,6 +12,7 @@ import logging
 import logging.config
 import re
 import sys
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -79,6 +80,10 @@ class _Discreet(structlog.stdlib.ProcessorFormatter):
         return _SECRET.sub(r"\1…", super().format(record))
 
 
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else repr(value)
+
+
 def _formatter(*, console: bool) -> logging.Formatter:
     if console:
         render: list[structlog.typing.Processor] = [
@@ -87,7 +92,7 @@ def _formatter(*, console: bool) -> logging.Formatter:
     else:
         render = [
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(default=_plain),
         ]
     return _Discreet(
         foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder()],
