@@ -127,7 +127,11 @@ def _run(what: str, *argv: str, expected: int = 0) -> None:
             program.wait()
         if program.returncode != 0:
             sys.stderr.write("".join(_lines(output)[-LAST_LINES:]))
-            raise SystemExit(f"sysmonstm: {what}: could not be installed (see above).")
+            raise SystemExit(
+                f"sysmonstm: {what}: could not be installed (see above). This takes a "
+                "package index, once: PIP_INDEX_URL names another, HTTPS_PROXY the way "
+                "there. Then run it again."
+            )
     _say(f"  {what}: done in {time.monotonic() - started:.1f} s")
 
 

@@ -84,6 +84,7 @@ def test_what_cannot_be_installed_is_said_and_leaves_no_stamp(checkout: Path) ->
 
     assert done.returncode == 1
     assert "sysmonstm: setuptools: could not be installed" in done.stderr
+    assert "PIP_INDEX_URL" in done.stderr
     assert "No matching distribution found for setuptools==1.0" in done.stderr
     assert list(checkout.glob(".venv/.locked-*")) == []
 
