@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +129,7 @@ def test_enrolled_rotated_killed_in_between_revoked_and_enrolled_again(
         assert machine.kept["secret"] != first["secret"]
         assert machine.kept["certificate"] != first["certificate"]
         the_secret_alone_opens_nothing(machine)
+        a_copy_is_refused(machine)
         is_revoked(machine)
         # The token of the machine's own page brings the same machine back.
         machine.enrol(hub, "--machine", "web-1")
@@ -161,6 +163,23 @@ def rotates_however_often_it_is_killed(machine: Machine) -> None:
         machine.is_let_in(process)
         until(lambda: machine.kept["secret"] == taken)
     assert taken in (interrupted["secret"], interrupted["next"])
+
+
+def a_copy_is_refused(machine: Machine) -> None:
+    """Two agents take turns with one credential: the one seen first goes on."""
+    copy = Machine(machine.folder.with_name("copy"), machine.data)
+    (copy.folder / "state").mkdir(parents=True, mode=0o700)
+    kept = "state/credential.json"
+    shutil.copy2(machine.folder / kept, copy.folder / kept)
+    with machine.running() as first:
+        machine.is_let_in(first)
+        with copy.running() as second:
+            said = second.wait_for_line(
+                r'"event": "hub.away".*PERMISSION_DENIED.*', within_s=WITHIN_S
+            )
+            assert "a copy of a machine must be enrolled by itself" in said[0]
+            assert "web-1  cloned" in machine.manage("agents", "list").stdout
+        assert '"event": "hub.connected"' in first.output().splitlines()[-1]
 
 
 def is_revoked(machine: Machine) -> None:
