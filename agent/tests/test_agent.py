@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from sysmonstm_agent.agent import Agent
+from sysmonstm_agent.config import load
 from sysmonstm_agent.layout import Layout, Sample
 from sysmonstm_agent.measuring import Measuring, until_next
 from sysmonstm_agent.memory_spool import MemorySpool
@@ -69,3 +73,18 @@ def test_a_spool_in_trouble_does_not_end_the_measuring(
 
 def test_layouts_are_told_apart_by_what_is_in_them() -> None:
     assert Layout(()) == Layout(())
+
+
+async def test_what_is_shown_is_measured_by_other_collectors_than_what_is_stored(
+    tmp_path: Path,
+) -> None:
+    """Rates are from reading to reading: who watches would change what is stored."""
+    said = {"COLLECTOR_SPOOL_DIR": "memory", "COLLECTOR_STATE_DIR": str(tmp_path)}
+    config = load(said)
+    agent = Agent(config, MemorySpool(), asyncio.get_running_loop())
+
+    shown = agent._own_sampler()
+
+    stored = {id(collector) for collector in agent._sampler._collectors}
+    assert stored
+    assert not stored & {id(collector) for collector in shown._collectors}

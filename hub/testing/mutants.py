@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.testing.mutant import Mutant
+from hub.testing.mutants_agent import AGENT
 from hub.testing.mutants_identity import IDENTITY
+from hub.testing.mutants_storage import STORAGE
 from hub.testing.progress import say
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +137,8 @@ MUTANTS = (
         "::test_an_agent_needs_the_token_or_to_be_local_without_one",
     ),
     *IDENTITY,
+    *AGENT,
+    *STORAGE,
     Mutant(
         "samples belong to the machine of the credential",
         "hub/ingest/caller.py",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hub.ingest.isolate import numbered
+from hub.ingest.isolate import Isolator, Outcome, numbered
 from hub.ingest.learner import Learner
 from hub.ingest.lookups import Lookups
 from hub.storage import layouts, provisional
@@ -14,7 +14,7 @@ from hub.storage.database import DatabaseDown
 from hub.storage.hot import set_hot
 from hub.storage.hot_memory import MemoryHot
 from hub.storage.layouts import LayoutInfo, SeriesInfo
-from hub.storage.raw import Incoming
+from hub.storage.raw import Incoming, Written
 from hub.storage.sample import StoredSample
 
 LIST = [SeriesInfo("system.cpu.utilization", "1", "gauge", "")]
@@ -97,6 +97,24 @@ async def test_a_sample_that_waits_is_numbered_even_before_its_layout_is_mended(
 
     assert [i.sample.layout for i in numbered([incoming(placed)])] == [7]
     learning.close()
+
+
+def test_the_writer_is_given_the_numbers_of_rows_and_so_is_the_grave(
+    store: Store,
+) -> None:
+    placed = provisional.place(LIST).id
+    store.is_away = False
+    buried: list[Incoming] = []
+
+    def write(batch: Sequence[Incoming], _: object) -> Written:
+        assert [one.sample.layout for one in batch] == [7]
+        raise ValueError("not this one")
+
+    isolator = Isolator(write, lambda one, _: buried.append(one), sleep=lambda _: None)
+    isolator.store([incoming(placed)], outcome := Outcome())
+
+    assert [one.sample.layout for one in buried] == [7]
+    assert str(outcome.buried[0][1]) == "not this one"
 
 
 async def test_a_database_that_is_known_to_be_away_is_not_asked(store: Store) -> None:
