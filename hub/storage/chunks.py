@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import NotSupportedError, connection, transaction
 
 from hub.log import get_logger
 from hub.storage.database import guard
@@ -66,8 +66,7 @@ def tend(now: datetime) -> None:
                 for chunk in _to_pack(tier, now)[:AT_ONCE]:
                     pack(chunk)
         if may_compress():
-            compress(MINUTE, now)
-            compress(HOUR, now)
+            _compress(now)
 
 
 def chunks(tier: Tier) -> list[Chunk]:
@@ -164,6 +163,15 @@ def compress(tier: Tier, now: datetime) -> int:
             )
     log.info("chunks.compressed", tier=tier.name, count=len(old))
     return len(old)
+
+
+def _compress(now: datetime) -> None:
+    """A server that promises what it does not have keeps its rows as they are."""
+    try:
+        compress(MINUTE, now)
+        compress(HOUR, now)
+    except NotSupportedError as refused:
+        log.warning("chunks.not_compressed", error=str(refused))
 
 
 def _to_pack(tier: Tier, now: datetime) -> list[Chunk]:

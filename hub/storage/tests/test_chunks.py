@@ -129,6 +129,21 @@ def test_compression_is_left_alone_where_the_licence_has_none() -> None:
     assert not any(chunk.is_compressed for chunk in chunks.chunks(RAW))
 
 
+def test_a_server_that_has_no_compression_after_all_keeps_its_rows(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(1, 60)
+    roll_up(NOON + timedelta(hours=2))
+    # What a Community edition says; this server then refuses by itself.
+    monkeypatch.setattr(chunks, "may_compress", lambda: True)
+
+    chunks.tend(NOON + timedelta(days=30))
+
+    said = [one for one in caplog.records if "not_compressed" in str(one.msg)]
+    assert len(said) == 1
+    assert not any(chunk.is_compressed for chunk in chunks.chunks(MINUTE))
+
+
 def test_analyze_does_not_look_into_vectors() -> None:
     fill(1, 1)
     chunks.prepare(RAW, NOON)
