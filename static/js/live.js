@@ -12,6 +12,7 @@
  *   });
  *   line.now()                    // the hub's clock, in ms (for true ages)
  *   line.status                   // the latest status
+ *   line.hears                    // would it have been said, had a machine spoken?
  *   line.rest()                   // while nobody sees the page; it comes back by itself
  *   line.close()                  // for good
  *
@@ -31,6 +32,7 @@
  */
 
 const SILENCE_MS = 15_000; // the hub speaks at least every 10 s
+const HEARS_MS = 10_500;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
 const SIGNED_OUT = 4401;
@@ -46,6 +48,9 @@ export function connect(options) {
     rest: () => line.rest(),
     get status() {
       return line.status;
+    },
+    get hears() {
+      return line.status === "connected" && Date.now() - line.heard < HEARS_MS;
     },
   };
 }

@@ -12,7 +12,7 @@ export function showHead(machine, line) {
   const state = stateOf(machine, now, facts, alarms);
   const page = document.getElementById("machine");
   // A page that hears nothing cannot tell whether the machine is silent.
-  const hears = line.status === "connected" || page.dataset.state === "never";
+  const hears = line.hears || page.dataset.state === "never";
   if (hears && page.dataset.state !== state) {
     page.dataset.state = state;
     write(document.getElementById("state"), facts.words[state]);

@@ -61,7 +61,7 @@ class Overview {
   }
 
   tick() {
-    this.rows.tick(line.now(), line.status === "connected");
+    this.rows.tick(line.now(), line.hears);
     this.tell();
     const missing = [...this.machines.keys()].filter((id) => !this.rows.byId.has(id));
     if (missing.length) this.fetchRows(missing);

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -347,6 +349,15 @@ def test_the_first_machine_turns_the_lesson_into_the_table(
         expect(row(page, "atlas").locator(".cpu .n")).to_have_text(re.compile(r"\d"))
         assert page.evaluate("window.neverReloaded")
         assert complaints == []
+
+        # It hangs, and the line has not noticed yet: the machines are not blamed.
+        shift = "Date.now = ((now) => () => now() + 60_000)(Date.now)"
+        os.kill(hub.process.pid, signal.SIGSTOP)
+        page.evaluate(shift)
+        expect(row(page, "atlas").locator(".seen")).to_have_text("1\u00a0min ago")
+        expect(page.locator("#headline")).not_to_contain_text(re.compile("stale|need"))
+        page.evaluate(shift.replace("+", "-"))
+        os.kill(hub.process.pid, signal.SIGCONT)
 
         # The hub goes: the page says since when and keeps what it knew.
         hub.process.stop(within_s=10)
