@@ -9,6 +9,7 @@ One planner at a time; everything of a run is one transaction.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -27,7 +28,7 @@ from hub.alerts.models import (
     Route,
 )
 from hub.alerts.muting import Muting, facts
-from hub.alerts.routing import Way, held_until, recipients
+from hub.alerts.routing import GIVE_UP_AFTER, Way, held_until, recipients
 from hub.alerts.spec import Severity
 
 # Of one transaction; the rest follows in the next.
@@ -91,7 +92,7 @@ class Planner:
 
     def run(self) -> int:
         happenings = _happenings(Happening.State.WAITING)
-        muted = _happenings(Happening.State.MUTED)
+        muted = self._no_longer_muted()
         reminders = _due(remind_at__lte=self.now)
         escalations = _due(escalate_at__lte=self.now)
         self._recall({one.alert_id for one in (*happenings, *muted)})
@@ -108,6 +109,26 @@ class Planner:
         Notice.objects.bulk_create(self.new)
         Chapter.objects.bulk_create(self.muted)
         return sum(one.state == Happening.State.DONE for one in (*happenings, *muted))
+
+    def _no_longer_muted(self) -> list[Happening]:
+        """Return what was muted and may be told now, or need not be any more.
+
+        All are looked at: what is silenced for a month must not stand before what
+        was silenced for an hour.
+        """
+        found: list[Happening] = []
+        last = 0
+        while len(found) < BATCH:
+            some = _happenings(Happening.State.MUTED, after=last)
+            if not some:
+                break
+            last = some[-1].pk
+            found += [
+                one
+                for one in some
+                if not one.alert.is_open or self.muting.why(one.alert) is None
+            ]
+        return found
 
     def _recall(self, alerts: set[int]) -> None:
         """Remember who was told what of these alerts."""
@@ -245,17 +266,25 @@ class Planner:
         waiting = (
             Delivery.objects.select_for_update()
             .filter(contact=contact, state=Delivery.State.WAITING, held=held)
+            # What is new gets a time of its own before anything is given up.
+            .exclude(tried_since__lt=self.now - GIVE_UP_AFTER / 2)
             .order_by("pk")
             .first()
         )
-        return waiting or Delivery.objects.create(
-            contact=contact, held=held, due_at=due, created_at=self.now
-        )
+        if waiting is None:
+            return Delivery.objects.create(
+                contact=contact, held=held, due_at=due, created_at=self.now
+            )
+        if waiting.attempts_made:
+            # Whoever took it, though we do not know, has not seen what is added.
+            waiting.key = uuid.uuid4()
+            waiting.save(update_fields=["key"])
+        return waiting
 
 
-def _happenings(state: Happening.State) -> list[Happening]:
+def _happenings(state: Happening.State, *, after: int = 0) -> list[Happening]:
     return list(
-        Happening.objects.filter(state=state)
+        Happening.objects.filter(state=state, pk__gt=after)
         .select_related("alert__machine")
         .prefetch_related("alert__machine__tags")
         .order_by("pk")[:BATCH]

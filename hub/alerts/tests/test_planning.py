@@ -11,8 +11,17 @@ from django.test.utils import CaptureQueriesContext
 from hub.alerts.models import Delivery, Happening, Maintenance, Notice, Silence
 from hub.alerts.muting import Muting, silence_alert
 from hub.alerts.outbox import enqueue
-from hub.alerts.planning import plan
-from hub.alerts.tests.office import NOON, Office, contact, route, told
+from hub.alerts.parcel import Outcome, Parcel
+from hub.alerts.planning import BATCH, plan
+from hub.alerts.tests.office import (
+    FAILED,
+    NOON,
+    SENT,
+    Office,
+    contact,
+    route,
+    told,
+)
 from hub.machines.models import Tag
 
 pytestmark = pytest.mark.django_db
@@ -365,3 +374,64 @@ def test_nothing_to_do_asks_little_and_locks_nothing(office: Office) -> None:
         assert plan(NOON) == 0
 
     assert len(asked) == 3
+
+
+def test_what_is_silenced_for_long_stands_in_nobodys_way(office: Office) -> None:
+    route("all", contact())
+    for machine, hours in (("db-*", 24 * 30), ("web-*", 1)):
+        Silence.objects.create(
+            machine=machine,
+            starts_at=NOON,
+            until=NOON + timedelta(hours=hours),
+            reason="at work on it",
+        )
+    office.open_many(BATCH + 1)
+    web = office.open("web-1")
+    office.run(60)
+
+    office.until(3700, every=600)
+
+    assert told(web) == [("ops", "opened")]
+    assert Notice.objects.count() == 1
+
+
+def test_what_is_added_after_an_attempt_is_no_repeat_of_it(office: Office) -> None:
+    """A receiver may have taken the first: the same key would hide the second."""
+    route("all", contact())
+    seen: list[tuple[str, list[str]]] = []
+
+    def answer(parcel: Parcel) -> Outcome:
+        alerts = json.loads(parcel.payload)["alerts"]
+        seen.append((parcel.key, [one["machine"]["id"] for one in alerts]))
+        return FAILED if len(seen) < 3 else SENT
+
+    office.answer = answer
+    office.open("db-1")
+    office.run()
+    office.run(30)
+    office.run(30)
+    office.open("db-2")
+    office.until(120, every=5)
+
+    machines = [machines for _, machines in seen]
+    assert machines == [["db-1"], ["db-1"], ["db-1", "db-2"]]
+    keys = [key for key, _ in seen]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_what_joins_a_message_that_fails_has_time_of_its_own(office: Office) -> None:
+    route("all", contact(), remind_every_s=None)
+    office.answer = lambda parcel: FAILED
+    office.open("db-1")
+    office.until(23.9 * 3600, every=1800)
+    office.open("db-2")
+    office.until(3600, every=600)
+
+    office.answer = lambda parcel: SENT
+    office.until(3600, every=600)
+
+    assert [one.state for one in Delivery.objects.order_by("pk")] == ["dead", "sent"]
+    [parcel] = office.sent
+    assert [one["machine"]["id"] for one in json.loads(parcel.payload)["alerts"]] == [
+        "db-2"
+    ]
