@@ -21,7 +21,7 @@ from django.db import connection, transaction
 from django.db.models import DateTimeField, Model
 from django.utils import timezone
 
-from hub.machines.models import Machine
+from hub.machines.models import Machine, Tag
 from hub.storage import buckets, late, layouts, raw_postgres
 from hub.storage.buckets import Buckets
 from hub.storage.database import guard
@@ -84,9 +84,23 @@ def _machines(source: Source) -> dict[int, int]:
     for row in source.rows(f"SELECT {', '.join(columns)} FROM machines_machine"):
         told = _told(Machine, columns, row)
         number, name = told.pop("id"), told.pop("machine_id")
-        here, _ = Machine.objects.get_or_create(machine_id=name, defaults=told)
+        with transaction.atomic():
+            here, is_new = Machine.objects.get_or_create(machine_id=name, defaults=told)
+            if is_new:
+                here.tags.set(_tags(source, number))
         found[number] = here.pk
     return found
+
+
+def _tags(source: Source, machine: int) -> list[Tag]:
+    return [
+        Tag.objects.get_or_create(name=name)[0]
+        for (name,) in source.rows(
+            "SELECT t.name FROM machines_machine_tags m JOIN machines_tag t"
+            " ON t.id = m.tag_id WHERE m.machine_id = ?",
+            [machine],
+        )
+    ]
 
 
 def _layouts(source: Source) -> dict[int, int]:
