@@ -173,7 +173,7 @@ def production(folder: Path) -> Iterator[Production]:
         (folder / name).symlink_to(ROOT / name)
     with ExitStack() as stack:
         admin = stack.enter_context(services.postgres())
-        redis = stack.enter_context(services.redis())
+        redis = urlsplit(stack.enter_context(services.redis()))
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute("CREATE DATABASE sysmonstm")
         http_port, grpc_port = free_port(), free_port()
@@ -182,6 +182,7 @@ def production(folder: Path) -> Iterator[Production]:
             "SECRET_KEY": secrets.token_hex(32),
             "AGENT_TOKEN": secrets.token_hex(32),
             "POSTGRES_PASSWORD": database.password or "",
+            "REDIS_PASSWORD": redis.password or "",
             "HTTP_PORT": str(http_port),
             "GRPC_PORT": str(grpc_port),
             "COLLECTOR_COLLECTION_INTERVAL": "1",
@@ -192,7 +193,7 @@ def production(folder: Path) -> Iterator[Production]:
             folder=folder,
             addresses={
                 "timescaledb:5432": f"127.0.0.1:{database.port}",
-                "redis:6379": urlsplit(redis).netloc,
+                "redis:6379": f"127.0.0.1:{redis.port}",
                 "/var/lib/sysmonstm-agent": str(folder / "spool"),
                 "/var/lib/sysmonstm-hub": str(folder / "data"),
             },

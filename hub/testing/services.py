@@ -90,12 +90,14 @@ def _postgres_settings(folder: Path, port: int, *, durable: bool) -> list[str]:
 
 @contextmanager
 def redis() -> Iterator[str]:
-    """Run Redis without persistence; yield its URL."""
+    """Run Redis without persistence; yield its URL, which has its password."""
     with _folder("redis") as (folder, tree):
+        password = secrets.token_hex(16)
         for attempt in range(TRIES):
             port = free_port()
             options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
             limits = ["--save", "", "--appendonly", "no", "--databases", "64"]
+            limits += ["--requirepass", password]
             # Its command line stays readable, for `unruly` to start it again.
             limits += ["--set-proc-title", "no"]
             program = [*_bound_to_us(), str(tree / "usr/bin/redis-server")]
@@ -108,7 +110,7 @@ def redis() -> Iterator[str]:
                     if "in use" in server.output() and attempt + 1 < TRIES:
                         continue
                     raise
-                yield f"redis://127.0.0.1:{port}/0"
+                yield f"redis://:{password}@127.0.0.1:{port}/0"
                 return
 
 

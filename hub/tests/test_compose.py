@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +10,16 @@ import pytest
 from hub.celery import app
 from hub.env import Env
 from hub.health import canary
-from hub.testing import compose
+from hub.testing import compose, services
+from hub.testing.packages import environment
+from hub.testing.processes import free_port, running
 
-SECRETS = {"SECRET_KEY": "key", "POSTGRES_PASSWORD": "word", "AGENT_TOKEN": "token"}
+SECRETS = {
+    "SECRET_KEY": "key",
+    "POSTGRES_PASSWORD": "word",
+    "REDIS_PASSWORD": "pass",
+    "AGENT_TOKEN": "token",
+}
 BASE = compose.read(compose.FILE, SECRETS)
 SERVICES: dict[str, dict[str, Any]] = BASE["services"]
 OURS = ("migrate", "web", "grpcserve", "worker", "beat", "alertserve", "probe", "agent")
@@ -68,6 +77,33 @@ def test_it_refuses_to_start_without_a_secret(missing: str) -> None:
         compose.read(compose.FILE, others)
 
 
+def test_redis_wants_its_password_and_shows_it_to_nobody(tmp_path: Path) -> None:
+    redis = SERVICES["redis"]
+    port = free_port()
+    tree = services.SERVICES / "redis"
+    env = environment(tree) | redis["environment"]
+    env["PATH"] = f"{tree}/usr/bin:{env['PATH']}"
+    here = ("--port", str(port), "--bind", "127.0.0.1")
+
+    with running(
+        *(*redis["command"], *here), log=tmp_path / "log", env=env, cwd=tmp_path
+    ) as server:
+        server.wait_for_line("Ready to accept conn", within_s=10)
+        line = Path(f"/proc/{server.pid}/cmdline").read_text()
+        kept = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+        asked = f"redis-cli -p {port} ping"
+        known, stranger = (
+            subprocess.run(asked.split(), env=its, capture_output=True, text=True)
+            for its in (env, env | {"REDISCLI_AUTH": ""})
+        )
+        assert server.stop() == 0
+
+    assert redis["healthcheck"]["test"][1].startswith("redis-cli ping")
+    assert (known.stdout, "NOAUTH" in stranger.stdout) == ("PONG\n", True)
+    assert "pass" not in line
+    assert not any(b"requirepass" in content for content in kept)
+
+
 def test_ports_are_published_on_this_machine_alone() -> None:
     published = [
         port for service in SERVICES.values() for port in service.get("ports", [])
@@ -91,6 +127,7 @@ def test_the_settings_it_gives_are_valid(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (
         given.timescale_url == "postgresql://sysmonstm:word@timescaledb:5432/sysmonstm"
     )
+    assert given.redis_url == "redis://:pass@redis:6379/0"
     assert given.allowed_hosts == ["localhost", "127.0.0.1"]
     assert given.public_urls == []
 

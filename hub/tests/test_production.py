@@ -6,6 +6,7 @@ import re
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -31,6 +32,15 @@ def probe(hub: Production, name: str) -> bool:
     except subprocess.CalledProcessError:
         return False
     return True
+
+
+def told_in_confidence(hub: Production) -> list[str]:
+    """Return what the operator put into .env, and no log may hold."""
+    given = hub.environment("web")
+    urls = [urlsplit(given[name]).password for name in ("REDIS_URL", "TIMESCALE_URL")]
+    found = [given["SECRET_KEY"], given["AGENT_TOKEN"], *urls]
+    assert all(len(one or "") >= 32 for one in found)
+    return [str(one) for one in found]
 
 
 def test_the_services_of_the_compose_file_carry_a_sample_to_a_browser(
@@ -74,9 +84,12 @@ def test_the_services_of_the_compose_file_carry_a_sample_to_a_browser(
         assert probe(hub, "web")
         assert probe(hub, "agent")
 
+        secrets = told_in_confidence(hub)
         for name in ("agent", "beat", "worker", "grpcserve", "web"):
+            line = Path(f"/proc/{started[name].pid}/cmdline").read_text()
             code = started[name].stop(within_s=hub.grace_s(name))
             assert (name, code) == (name, 0)
             assert "Traceback" not in started[name].output()
+            assert not [one for one in secrets if one in line + started[name].output()]
         assert not probe(hub, "grpcserve")
         assert not probe(hub, "web")
