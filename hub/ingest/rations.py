@@ -22,6 +22,9 @@ SAMPLES, SAMPLES_PER_S = 700_000, 20.0
 BYTES, BYTES_PER_S = 2 * 1024**3, 64.0 * 1024
 # Lists of series that the hub has not seen before: containers come and go.
 LAYOUTS, LAYOUT_EVERY_S = 120, 5.0
+# They are kept as long as the hours that have them: 120 lists of 2,000 series, then
+# one of 300 in a quarter of a minute, which is 180 MB a day.
+LAYOUT_BYTES, LAYOUT_BYTES_PER_S = 16 * 1024**2, 2.0 * 1024
 
 # About 500 bytes each; whoever was not heard for longest begins anew.
 LIMIT = 20_000
@@ -48,6 +51,7 @@ class Ration:
         self._clock, self._filled_s = clock, clock()
         self._samples, self._bytes = float(SAMPLES), float(BYTES)
         self._layouts = Allowance(LAYOUTS, LAYOUT_EVERY_S, clock)
+        self._described = Allowance(LAYOUT_BYTES, 1 / LAYOUT_BYTES_PER_S, clock)
 
     def samples(self, request: pb.MetricsRequest, count: int) -> None:
         """Take a message with so many samples; raises Exhausted."""
@@ -57,10 +61,12 @@ class Ration:
         if self._samples < 0 or self._bytes < 0:
             self._fill(count, size)
 
-    def layout(self) -> None:
+    def layout(self, size_bytes: int) -> None:
         """Take a layout that is new to the hub; raises Exhausted."""
         if not self._layouts.allow():
             raise Exhausted("lists of series", self._layouts.wait_s())
+        if not self._described.allow(size_bytes):
+            raise Exhausted("new series", self._described.wait_s(size_bytes))
 
     def _fill(self, count: int, size: int) -> None:
         """Add what was earned since the last time; raises Exhausted."""

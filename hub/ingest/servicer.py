@@ -233,7 +233,7 @@ class MetricsServicer(MetricsServiceServicer):
         info = layouts.at_hand(series)
         if info is not None:
             return Known(info.id, 4 * len(series))
-        ration.layout()
+        ration.layout(message.ByteSize())
         return await self._learner.learn(series)
 
     # -- states

@@ -68,12 +68,29 @@ def test_new_lists_of_series_have_a_bound() -> None:
     clock = Clock()
     ration = Rations(clock=clock).of(1)
     for _ in range(LAYOUTS):
-        ration.layout()
+        ration.layout(30_000)
 
     with pytest.raises(Exhausted, match="lists of series"):
-        ration.layout()
+        ration.layout(30_000)
     clock.now_s += 5
-    ration.layout()
+    ration.layout(30_000)
+
+
+def test_so_have_the_series_in_them() -> None:
+    """A mebibyte of attributes every five seconds would be 18 GB a day."""
+    clock = Clock()
+    ration = Rations(clock=clock).of(1)
+    for _ in range(16):
+        ration.layout(1024**2)
+
+    with pytest.raises(Exhausted, match="new series") as refused:
+        ration.layout(1024**2)
+    assert refused.value.retry_after_s == 512
+    clock.now_s += 511
+    with pytest.raises(Exhausted):
+        ration.layout(1024**2)
+    clock.now_s += 2
+    ration.layout(1024**2)
 
 
 def test_what_is_remembered_has_a_bound() -> None:
