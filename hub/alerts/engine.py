@@ -128,7 +128,8 @@ class Engine:
 
     def _take(self, sample: StoredSample) -> None:
         is_witness = sample.machine == self.book.canary
-        self._ears.hear(sample.received_ms, is_witness=is_witness)
+        now_ms = self.clock()
+        self._ears.hear(sample.received_ms, now_ms, is_witness=is_witness)
         watched = self.machines.get(sample.machine)
         if watched is None:
             if shares.share_of(sample.machine) not in self.mine or is_witness:
@@ -140,6 +141,8 @@ class Engine:
             watched.hear(sample)
             return
         self._changes += watched.take(sample)
+        # By a clock that is ahead of ours it would be missed only when we get there.
+        watched.seen_ms = min(watched.seen_ms or now_ms, now_ms)
         self.judged += 1
 
     def _meet(self, machine: int) -> Watched | None:
@@ -179,9 +182,10 @@ class Engine:
 
     def _cover(self, watched: Watched, now_ms: int) -> None:
         """Hold a machine to the rules as they are now."""
-        covered = {entry.spec.rule for entry in self.book.covering(watched.pk)}
-        for key in [key for key in watched.states if key[0] not in covered]:
-            change = watched.end(key, now_ms, "The rule does not cover it any more.")
+        kinds = {e.spec.rule: e.spec.kind for e in self.book.covering(watched.pk)}
+        for key in list(watched.states):
+            why = rulebook.why_over(key, kinds.get(key[0]))
+            change = watched.end(key, now_ms, why) if why else None
             if change is not None:
                 self._changes.append(change)
         if watched.plan is not None:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from hub.alerts.models import Rule
 from hub.alerts.models.rule import Scope
-from hub.alerts.plan import Plan
+from hub.alerts.plan import Key, Plan
 from hub.alerts.spec import Kind, Spec
 from hub.machines.models import Machine
 from hub.machines.registry import CANARY
@@ -72,6 +72,16 @@ def load() -> Rulebook:
         {rule.pk: Entry(rule, rule.spec, machines_of(rule)) for rule in rules},
         canary.first(),
     )
+
+
+def why_over(key: Key, kind: Kind | None) -> str:
+    """Say why a rule as it is now has nothing to say of a state; "" = it has."""
+    if kind is None:
+        return "The rule does not cover it any more."
+    # Of a machine's silence there is one state, without a series.
+    if (kind is Kind.DOWN) is not (key[1] == ""):
+        return "The rule is about something else now."
+    return ""
 
 
 def machines_of(rule: Rule) -> frozenset[int] | None:

@@ -67,13 +67,18 @@ class Ears:
         self.hears_since_ms = now_ms
         self._ticked_ms = now_ms
         self._heard_ms = now_ms
+        # When something was heard last, whenever it had been received.
+        self._listened_ms = now_ms
         self._witness_ms: int | None = None
         self._deaf_from: int | None = None
         self._beat_ms: int | None = None
 
-    def hear(self, received_ms: int, *, is_witness: bool = False) -> None:
-        """Note a sample, of whichever machine."""
+    def hear(
+        self, received_ms: int, now_ms: int | None = None, *, is_witness: bool = False
+    ) -> None:
+        """Note a sample, of whichever machine, and when it came here."""
         self._heard_ms = max(self._heard_ms, received_ms)
+        self._listened_ms = max(self._listened_ms, now_ms or received_ms)
         if is_witness:
             self._witness_ms = max(self._witness_ms or 0, received_ms)
 
@@ -109,6 +114,10 @@ class Ears:
         silent_ms = now_ms - self._heard_ms
         if silent_ms <= DEAF_MS:
             return False
+        if now_ms - self._listened_ms <= DEAF_MS:
+            # What comes now was received long ago: we are behind, or our clock and
+            # that of whoever takes samples disagree.
+            return True
         # The witness was there until the end: it would be heard if we could hear.
         witnessed = (
             self._witness_ms is not None

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from hub.alerts.engine import Turn
+from hub.alerts.engine import Engine, Turn
 from hub.alerts.ledger import moment
 from hub.alerts.models import Alert, Blindness, Evaluator, Share
 from hub.alerts.shares import SHARES
@@ -195,6 +195,29 @@ def test_the_only_machine_is_down_after_five_minutes(world: World) -> None:
     world.wait(30)
 
     assert len(open_alerts()) == 1
+
+
+@pytest.mark.parametrize("ahead_s", [60, 600])
+def test_an_evaluation_whose_clock_is_ahead_calls_nobody_down(
+    world: World, fleet: list[Machine], ahead_s: int
+) -> None:
+    """Or one that has fallen behind: both read now what was received long ago."""
+    world.engine = Engine(clock=lambda: world.now_ms + ahead_s * 1000)
+
+    tick_for(world, 900, *fleet)
+
+    assert Alert.objects.count() == 0
+
+
+def test_an_evaluation_whose_clock_is_behind_notices_who_falls_silent(
+    world: World, fleet: list[Machine]
+) -> None:
+    world.engine = Engine(clock=lambda: world.now_ms - 3_600_000)
+    tick_for(world, 60, *fleet)
+
+    tick_for(world, 70, *fleet[1:])
+
+    assert [alert.machine for alert in open_alerts()] == [fleet[0]]
 
 
 def _age_the_leases(world: World) -> None:

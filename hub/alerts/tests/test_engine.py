@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from hub.alerts.engine import Engine, Turn
-from hub.alerts.models import Alert, Blindness, RuleState
+from hub.alerts.models import Alert, Blindness, Rule, RuleState
 from hub.alerts.state import Happening
 from hub.alerts.tests.scenes import CPU, DISK, disk, series
 from hub.alerts.tests.world import World, bury, open_alerts
@@ -149,6 +149,22 @@ def test_a_machine_whose_clock_is_wrong_is_watched_all_the_same(world: World) ->
         world.turn(world.sample(machine, 0.9, late_s=3600))
 
     assert len(open_alerts()) == 1
+
+
+def test_a_rule_that_is_about_something_else_now_ends_its_alerts(world: World) -> None:
+    rule, machine = world.rule(), world.machine()
+    world.play(machine, [0.9, 0.9])
+    assert len(open_alerts()) == 1
+
+    Rule.objects.filter(pk=rule.pk).update(
+        kind="down", metric="", operator="gte", warning=None, critical=12
+    )
+    world.turn(rules_changed=True)
+    world.play(machine, [0.9, 0.9])
+
+    assert open_alerts() == []
+    [alert] = Alert.objects.all()
+    assert alert.resolved_why == "The rule is about something else now."
 
 
 def test_rules_change_live(world: World) -> None:
