@@ -23,6 +23,10 @@ class Proxy:
         """From now on nothing arrives and nothing is closed."""
         self._passes.clear()
 
+    def speak_again(self) -> None:
+        """Pass on what was swallowed, to whoever still listens."""
+        self._passes.set()
+
     async def serve(self) -> asyncio.Server:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
@@ -36,7 +40,11 @@ class Proxy:
     async def _accept(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        onward = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            onward = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.close()
+            return
         for source, sink in ((reader, onward[1]), (onward[0], writer)):
             task = asyncio.create_task(self._pass(source, sink))
             self._tasks.add(task)
