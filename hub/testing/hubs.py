@@ -166,18 +166,19 @@ class Production:
 
 
 @contextmanager
-def production(folder: Path) -> Iterator[Production]:
-    """Prepare what docker-compose.yml describes; start nothing of ours yet."""
+def production(folder: Path, *, is_new: bool = True) -> Iterator[Production]:
+    """Prepare what docker-compose.yml describes; start nothing of ours yet.
+
+    Unless `is_new`, its database is migrated.
+    """
     # An image's /app: the code, and nothing of the checkout beside it.
     for name in ("manage.py", "hub", "deploy", "static", "templates"):
         (folder / name).symlink_to(ROOT / name)
     with ExitStack() as stack:
-        admin = stack.enter_context(services.postgres())
+        start = _empty() if is_new else prepared.postgres(environment(), ROOT)
+        database = urlsplit(stack.enter_context(start))
         redis = urlsplit(stack.enter_context(services.redis()))
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE sysmonstm")
         http_port, grpc_port = free_port(), free_port()
-        database = urlsplit(admin)
         variables = {
             "SECRET_KEY": secrets.token_hex(32),
             "AGENT_TOKEN": secrets.token_hex(32),
@@ -200,3 +201,11 @@ def production(folder: Path) -> Iterator[Production]:
             http_port=http_port,
             grpc_port=grpc_port,
         )
+
+
+@contextmanager
+def _empty() -> Iterator[str]:
+    with services.postgres() as admin:
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {prepared.DATABASE}")
+        yield admin

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,20 +37,25 @@ class Missing(Exception):
 
 
 @contextmanager
-def postgres(*, durable: bool = False) -> Iterator[str]:
+def postgres(
+    *, durable: bool = False, like: Path | None = None, keep: Path | None = None
+) -> Iterator[str]:
     """Run PostgreSQL with TimescaleDB; yield the URL of an empty database.
 
-    `durable` keeps fsync on, for tests and benches about what a crash leaves.
+    `durable` keeps fsync on, for tests and benches about what a crash leaves. What it
+    holds in the end can be put into the folder `keep`, and be what another one begins
+    with: `like` that folder, password included.
     """
     with _folder("postgresql") as (folder, tree):
         [binaries] = tree.glob("usr/lib/postgresql/*/bin")
-        password, data = secrets.token_hex(16), folder / "data"
+        data = folder / "data"
         env = {**environment(tree), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-        (folder / "password").write_text(password)
-        _give_away(folder)
-        initdb = [*_ordinary(), str(binaries / "initdb"), "-D", str(data)]
-        options = ["-U", "sysmonstm", "-E", "UTF8", "--auth=scram-sha-256", "--no-sync"]
-        _finish(*initdb, *options, f"--pwfile={folder}/password", env=env)
+        if like is None:
+            _begin(folder, binaries, env)
+        else:
+            _finish("cp", "-a", f"{like}/data", f"{like}/password", str(folder))
+            _give_away(folder)
+        password = (folder / "password").read_text()
         program = [*_ordinary(), str(binaries / "postgres"), "-D", str(data)]
         for attempt in range(TRIES):
             port = free_port()
@@ -65,7 +71,17 @@ def postgres(*, durable: bool = False) -> Iterator[str]:
                 yield f"postgresql://sysmonstm:{password}@127.0.0.1:{port}/postgres"
                 # Fast shutdown: SIGTERM would wait for every client to leave.
                 server.stop(within_s=STOP_S, by=signal.SIGINT)
-                return
+            if keep is not None:
+                _finish("cp", "-a", str(data), f"{folder}/password", str(keep))
+            return
+
+
+def _begin(folder: Path, binaries: Path, env: Mapping[str, str]) -> None:
+    (folder / "password").write_text(secrets.token_hex(16))
+    _give_away(folder)
+    initdb = [*_ordinary(), str(binaries / "initdb"), "-D", str(folder / "data")]
+    options = ["-U", "sysmonstm", "-E", "UTF8", "--auth=scram-sha-256", "--no-sync"]
+    _finish(*initdb, *options, f"--pwfile={folder}/password", env=env)
 
 
 def _postgres_settings(folder: Path, port: int, *, durable: bool) -> list[str]:
@@ -179,9 +195,9 @@ def _ordinary() -> list[str]:
     return ["setpriv", *ids, "--pdeathsig", "INT", "--"]
 
 
-def _finish(*argv: str, env: dict[str, str]) -> None:
+def _finish(*argv: str, env: Mapping[str, str] | None = None) -> None:
     done = subprocess.run(
         argv, env=env, capture_output=True, text=True, check=False, timeout=START_S
     )
     if done.returncode != 0:
-        raise NotReady(f"initdb failed:\n{done.stdout}{done.stderr}")
+        raise NotReady(f"{shlex.join(argv)} failed:\n{done.stdout}{done.stderr}")

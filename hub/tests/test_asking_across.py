@@ -79,8 +79,7 @@ def agent(
 
 
 def test_questions_and_settings_find_their_agent(tmp_path: Path) -> None:
-    with hubs.production(tmp_path) as hub, ExitStack() as stack:
-        hub.finish("migrate")
+    with hubs.production(tmp_path, is_new=False) as hub, ExitStack() as stack:
         other_port = free_port()
         first = stack.enter_context(grpcserve(hub, hub.grpc_port))
         # Its folder is another one by mistake: so are its certificates.

@@ -113,8 +113,7 @@ def test_the_hub_times_itself_and_says_when_it_is_late(
 
 
 def test_several_processes_are_timed_and_counted_as_one_hub(tmp_path: Path) -> None:
-    with production(tmp_path) as hub, ExitStack() as stack:
-        hub.finish("migrate")
+    with production(tmp_path, is_new=False) as hub, ExitStack() as stack:
         web = f"http://127.0.0.1:{hub.http_port}"
         grpc = f"127.0.0.1:{hub.grpc_port}"
         started = {

@@ -47,8 +47,7 @@ def owners(hub: Production) -> int:
 
 
 def test_one_process_dies_and_the_other_ends_what_it_began(tmp_path: Path) -> None:
-    with hubs.production(tmp_path) as hub, ExitStack() as stack:
-        hub.finish("migrate")
+    with hubs.production(tmp_path, is_new=False) as hub, ExitStack() as stack:
         ask(
             hub,
             "UPDATE alerts_rule SET enabled = true, metric = 'system.uptime',"

@@ -184,11 +184,10 @@ def test_worker_beat_evaluation_and_redis_killed_while_they_tell(
 ) -> None:
     with (
         http_receiver() as receiver,
-        hubs.production(tmp_path) as hub,
+        hubs.production(tmp_path, is_new=False) as hub,
         unruly_redis(hub.environment("worker")["REDIS_URL"], tmp_path / "redis") as bus,
         ExitStack() as stack,
     ):
-        hub.finish("migrate")
         stack.enter_context(hub.run("beat"))
         doomed = [
             stack.enter_context(hub.run(name))

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, LiteralString, NamedTuple
 
@@ -20,12 +20,13 @@ from hub.events.event import METRICS_RAW
 from hub.events.redis_streams import RedisStreamsBus
 from hub.ingest.tests import wire
 from hub.rpc.tests.agent import Agent, agent
-from hub.rpc.tests.test_grpcserve import environment, migrate, serving
+from hub.rpc.tests.test_grpcserve import ROOT, environment, serving
 from hub.storage import layouts
 from hub.storage.hot_redis import RedisHot
 from hub.storage.sample import unpack
+from hub.testing import prepared
 from hub.testing.processes import Process
-from hub.testing.services import postgres, redis
+from hub.testing.services import redis
 from hub.testing.unruly import Unruly, unruly_postgres, unruly_redis
 
 pytestmark = pytest.mark.process
@@ -75,9 +76,10 @@ class Hub(NamedTuple):
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     folder = tmp_path_factory.mktemp("degradation")
-    with postgres(durable=True) as database_url, redis() as redis_url:
-        env = environment(folder, redis_url, TIMESCALE_URL=database_url)
-        migrate(env)
+    with redis() as redis_url, ExitStack() as stack:
+        env = environment(folder, redis_url)
+        database_url = stack.enter_context(prepared.postgres(env, ROOT, durable=True))
+        env["TIMESCALE_URL"] = database_url
         with (
             unruly_postgres(database_url, folder / "postgres") as database,
             unruly_redis(redis_url, folder / "redis") as hot,

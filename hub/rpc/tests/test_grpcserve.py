@@ -27,7 +27,7 @@ from hub.rpc.tests.agent import agent
 from hub.rpc.tests.trusted import Trust, agents_secret, enrol
 from hub.testing import prepared
 from hub.testing.processes import Process, running
-from hub.testing.services import postgres, redis
+from hub.testing.services import redis
 
 pytestmark = pytest.mark.process
 
@@ -79,11 +79,6 @@ def environment(folder: Path, redis_url: str, **more: str) -> dict[str, str]:
     }
 
 
-def migrate(env: dict[str, str]) -> None:
-    command = [sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"]
-    subprocess.run(command, cwd=ROOT, env=env, check=True, timeout=100)
-
-
 @contextmanager
 def sqlite_hub(folder: Path, redis_url: str) -> Iterator[Hub]:
     env = environment(folder, redis_url)
@@ -111,9 +106,9 @@ def sqlite_hub(folder: Path, redis_url: str) -> Iterator[Hub]:
 
 @contextmanager
 def timescale_hub(folder: Path, redis_url: str) -> Iterator[Hub]:
-    with postgres(durable=True) as url:
-        env = environment(folder, redis_url, TIMESCALE_URL=url)
-        migrate(env)
+    env = environment(folder, redis_url)
+    with prepared.postgres(env, ROOT, durable=True) as url:
+        env["TIMESCALE_URL"] = url
 
         @contextmanager
         def locked() -> Iterator[None]:

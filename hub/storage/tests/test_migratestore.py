@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from hub.storage.management.commands.migratestore import Bar
-from hub.testing import hubs, services
+from hub.testing import hubs, prepared
 
 TABLES = ("storage_sample", "storage_minutesample", "storage_hoursample")
 
@@ -27,8 +27,6 @@ FILL = """
 import django, time
 django.setup()
 from datetime import UTC, datetime, timedelta
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 import numpy as np
 from django.contrib.auth.models import Group, User
 from hub.machines.models import Machine
@@ -49,6 +47,7 @@ known = [layouts.learn([SeriesInfo(n, "1", "gauge", "", (("k", "v"),)) for n in 
 end = int(time.time()) * 1000
 for number in range(3):
     machine = Machine.objects.create(machine_id=f"web-{number}", name=f"Web {number}")
+    machine.tags.set([shop] if number else [])
     batch = []
     for n in range(1440):
         layout = known[number == 2 and n > 700]
@@ -77,6 +76,7 @@ def python(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("old")
+    prepared.database(folder, hubs.environment(), hubs.ROOT)
     made = python(
         "-c", FILL, DATA_DIR=str(folder), DJANGO_SETTINGS_MODULE="hub.settings"
     )
@@ -84,24 +84,12 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "sysmonstm.sqlite3"
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with services.postgres() as url:
-        yield url
-
-
 @pytest.fixture
-def target(url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+def target(tmp_path: Path) -> Iterator[dict[str, str]]:
     """An empty, migrated store of its own."""
-    name = f"store_{tmp_path.name.replace('-', '_')}".lower()[:60]
-    with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')
-        own = url.rpartition("/")[0] + "/" + name
-        env = {"TIMESCALE_URL": own, "DATA_DIR": str(tmp_path / "data")}
-        made = python("manage.py", "migrate", "-v0", "--skip-checks", **env)
-        assert made.returncode == 0, made.stderr
-        yield env
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    env = {"DATA_DIR": str(tmp_path / "data")}
+    with prepared.postgres(hubs.environment(**env), hubs.ROOT) as own:
+        yield env | {"TIMESCALE_URL": own}
 
 
 def migrate(
@@ -183,6 +171,12 @@ def test_everything_arrives_once_although_the_copy_is_killed(
         ("Web 1",),
         ("Web 2",),
     ]
+    tagged = (
+        "SELECT m.name, t.name FROM machines_machine_tags x"
+        " JOIN machines_machine m ON m.id = x.machine_id"
+        " JOIN machines_tag t ON t.id = x.tag_id ORDER BY 1"
+    )
+    assert ask(target, tagged) == [("Web 1", "shop"), ("Web 2", "shop")]
     # What limits somebody has come with them.
     limits = (
         "SELECT u.username, g.name, t.name FROM machines_sight s"

@@ -28,7 +28,8 @@ from hub.testing.processes import NotReady, Process, start
 
 POLL_S = 0.05
 
-START_S = 60.0
+# A busy machine has taken 60 s to migrate an empty database.
+START_S = 120.0
 # What grpcserve promises for its end.
 LEAVE_S = 15.0
 # What a whole backlog may take, once all is well.
