@@ -3,9 +3,15 @@ from __future__ import annotations
 import pytest
 
 from hub.alerts.models import Rule
+from hub.alerts.tests.office import Office
 from hub.alerts.tests.world import NOON_MS, World
 from hub.storage.hot import set_hot
 from hub.storage.hot_memory import MemoryHot
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
 
 
 @pytest.fixture
