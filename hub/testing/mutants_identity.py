@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.testing.mutant import Mutant
+from hub.testing.mutants_people import PEOPLE
 
 IDENTITY: tuple[Mutant, ...] = (
     Mutant(
@@ -104,4 +105,5 @@ IDENTITY: tuple[Mutant, ...] = (
         "",
         "hub/rpc/tests/test_limits.py",
     ),
+    *PEOPLE,
 )
