@@ -14,6 +14,7 @@ from collections.abc import Generator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hub.env import Env
 from hub.testing import prepared
@@ -21,6 +22,12 @@ from hub.testing.services import postgres, redis
 
 # Who runs which file, in a parallel run.
 pytest_plugins = ["hub.testing.lanes"]
+
+# A busy machine is slow, which says nothing of the code.
+settings.register_profile(
+    "busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 TIMESCALE, REDIS = "TEST_TIMESCALE_URL", "TEST_REDIS_URL"
 
