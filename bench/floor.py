@@ -10,13 +10,14 @@ own. `bench.agent` runs it beside one.
 
 from __future__ import annotations
 
+import os
 import sys
 
-# As the agent does: asyncio loads OpenSSL where it can, and grpc brings its own.
+# Both as the agent does: see `sysmonstm_agent.service`.
 sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client")
 
 import asyncio
-import os
 import time
 from array import array
 
