@@ -17,7 +17,7 @@ from hub import metrics
 from hub.events.ending import end
 from hub.health import dependencies, trust
 from hub.health.figures import recent
-from hub.health.shelf import ShelfDown, get_shelf
+from hub.health.shelf import PREFIX, ShelfDown, get_shelf
 from hub.log import get_logger
 
 LAG_EVERY_S = 0.5
@@ -26,8 +26,6 @@ SHARE_EVERY_S = 5.0
 ASK_EVERY_S = 5.0
 # Some missed turns; then the process is gone.
 SHARED_S = 30.0
-# Names on the shelf: this, the process's role and its place.
-PREFIX = "metrics:"
 
 log = get_logger(__name__)
 

@@ -11,7 +11,7 @@ from django.db import connection
 from hub import metrics
 from hub.alerts import postbox
 from hub.events.bus import get_bus
-from hub.health import trust
+from hub.health import storing, trust
 from hub.health.probe import Finding, InThread, Probe, Unwell
 from hub.storage.hot import get_hot
 from hub.storage.models import Watermark
@@ -25,6 +25,9 @@ ARCHIVE = "archive"
 
 # People are told of alerts; asked where there is a contact to tell.
 MESSAGES = "messages"
+
+# The database may answer and take nothing: its disk is full.
+STORING = "storing"
 
 # Whom agents meet; asked where pages and agents are served by different processes.
 CERTIFICATE = "certificate"
@@ -43,6 +46,7 @@ def probes() -> tuple[Probe, ...]:
         Probe(ESSENTIAL, InThread(_database)),
         Probe("hot", InThread(_hot)),
         Probe("bus", _bus),
+        Probe(STORING, InThread(storing.check)),
         Probe(MESSAGES, InThread(_messages)),
     )
     more = []

@@ -12,9 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from hub import metrics
-from hub.health.background import PREFIX
 from hub.health.figures import Figures, recent
-from hub.health.shelf import ShelfDown, get_shelf
+from hub.health.shelf import PREFIX, ShelfDown, get_shelf
 from hub.log import get_logger
 
 log = get_logger(__name__)

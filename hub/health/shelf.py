@@ -20,6 +20,9 @@ from redis.retry import Retry
 # Readers are pages and scrapes: without an answer they show what they have.
 TIMEOUT_S = 0.5
 
+# Names of processes' numbers: this, the role and the place.
+PREFIX = "metrics:"
+
 # A hub that is not there any more leaves nothing behind.
 FORGOTTEN_S = 3600
 

@@ -16,6 +16,7 @@ from hub.health.dependencies import (
     CERTIFICATE,
     ESSENTIAL,
     MESSAGES,
+    STORING,
     findings,
 )
 from hub.health.probe import Finding, State
@@ -53,6 +54,9 @@ def of_dependencies(found: Mapping[str, Finding]) -> Trouble | None:
             "values are live only, agents keep their samples.",
             is_essential=True,
         )
+    storing = found.get(STORING)
+    if storing and storing.state == State.DOWN:
+        return Trouble("Nothing is stored", storing.down_since_ms, storing.sentence)
     down = [
         one
         for name, one in found.items()

@@ -41,6 +41,7 @@ DEPENDENCIES = {
     "database": "Database",
     "hot": "Newest values",
     "bus": "Events",
+    "storing": "Storing",
     "messages": "Messages",
     "certificate": "Certificate",
     "archive": "Archive",

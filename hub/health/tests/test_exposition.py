@@ -6,9 +6,8 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hub import metrics
-from hub.health.background import PREFIX
 from hub.health.exposition import Families, Process, exposition
-from hub.health.shelf import get_shelf
+from hub.health.shelf import PREFIX, get_shelf
 
 GRPC = """\
 # HELP sysmonstm_samples_stored_total Samples committed.

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -19,8 +18,9 @@ from django.test import Client
 
 from hub.health.dependencies import probes
 from hub.health.probe import DEADLINE_S, FRESH_S
+from hub.testing import prepared
 from hub.testing.processes import free_port, running
-from hub.testing.services import postgres, redis
+from hub.testing.services import redis
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_only_questions_are_answered(path: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_strangers_are_told_states_alone() -> None:
-    asked_for = ["database", "hot", "bus", "messages"]
+    asked_for = ["database", "hot", "bus", "storing", "messages"]
     if settings.REDIS_URL:
         asked_for.append("certificate")
 
@@ -81,14 +81,9 @@ def test_who_signed_in_is_told_more() -> None:
 @pytest.mark.production_only
 def test_what_is_away_is_told_and_the_hub_lives_on(tmp_path: Path) -> None:
     with ExitStack() as database, ExitStack() as store:
-        env = {
-            "PATH": os.environ["PATH"],
-            "DATA_DIR": str(tmp_path),
-            "TIMESCALE_URL": database.enter_context(postgres()),
-            "REDIS_URL": store.enter_context(redis()),
-        }
-        migrate = (sys.executable, "manage.py", "migrate", "--verbosity=0")
-        subprocess.run(migrate, env=env, cwd=settings.BASE_DIR, check=True, timeout=60)
+        env = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+        url = database.enter_context(prepared.postgres(env, settings.BASE_DIR))
+        env |= {"TIMESCALE_URL": url, "REDIS_URL": store.enter_context(redis())}
         port = free_port()
         daphne = ("-m", "daphne", "-p", str(port), "hub.asgi:application")
         log = tmp_path / "web.log"

@@ -1,0 +1,58 @@
+"""A database that answers and takes nothing is trouble of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+import pytest
+from asgiref.sync import sync_to_async
+from django.test import Client
+
+from hub.health.dependencies import STORING, findings, probes
+from hub.health.probe import State
+from hub.health.shelf import PREFIX, MemoryShelf, set_shelf
+from hub.health.trouble import of_dependencies
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def shelf() -> Iterator[MemoryShelf]:
+    probes.cache_clear()
+    made = MemoryShelf()
+    set_shelf(made)
+    yield made
+    set_shelf(None)
+    probes.cache_clear()
+
+
+def tell(shelf: MemoryShelf, *, failing: float) -> None:
+    """Say what a grpcserve says of itself."""
+    told = {"figures": {"sysmonstm_writer_failing": failing}}
+    shelf.put(f"{PREFIX}grpc:there", orjson.dumps(told), lifetime_s=30)
+
+
+async def test_while_writers_get_rid_of_their_samples_all_is_well(
+    shelf: MemoryShelf,
+) -> None:
+    tell(shelf, failing=0.0)
+
+    assert (await findings())[STORING].state == State.OK
+
+
+async def test_a_writer_that_waits_for_the_database_is_told_to_everybody(
+    shelf: MemoryShelf, client: Client
+) -> None:
+    tell(shelf, failing=1.0)
+
+    found = await findings()
+    trouble = of_dependencies(found)
+    answer = await sync_to_async(client.get)("/ready")
+
+    assert trouble is not None
+    assert trouble.what == "Nothing is stored"
+    assert "agents keep their samples" in trouble.meaning
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert answer.json()["dependencies"]["storing"] == {"state": "down"}
