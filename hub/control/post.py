@@ -11,6 +11,7 @@ With Redis each loop has its own connection.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -76,6 +77,7 @@ async def in_time(work: Awaitable[T], deadline_s: float = DEADLINE_S) -> T:
         done, _ = await asyncio.wait({task}, timeout=deadline_s)
     except asyncio.CancelledError:
         task.cancel()
+        task.add_done_callback(_forget)
         raise
     if not done:
         task.cancel()
@@ -159,3 +161,14 @@ async def stop(listening: asyncio.Task[None]) -> None:
 
 def _layer() -> Any:
     return get_channel_layer()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Who ends while Redis is away cannot give up a channel, nor has it any more."""
+    error = record.exc_info[1] if record.exc_info else None
+    is_farewell = "cleaning-up channel" in str(record.msg)
+    return not (is_farewell and isinstance(error, (RedisError, OSError)))
+
+
+# The layer tells of it with a traceback.
+logging.getLogger("channels_redis.pubsub").addFilter(_is_news)
