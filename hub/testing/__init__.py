@@ -8,4 +8,6 @@ services    a private PostgreSQL or Redis for as long as a `with` lasts
 oracle      a judge that stands outside: breaks everything, counts every sample
 mutants     one deliberate fault for each invariant, and the test that sees it
 plugin      the pytest plugin: one suite, two kinds of services
+lanes       which worker of a parallel run is given which file
+prepared    migrated databases, made once in a run and copied
 """
