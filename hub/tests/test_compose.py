@@ -10,7 +10,8 @@ import pytest
 from hub.celery import app
 from hub.env import Env
 from hub.health import canary
-from hub.testing import compose, services
+from hub.testing import compose
+from hub.testing.install import SERVICES as PROGRAMS
 from hub.testing.packages import environment
 from hub.testing.processes import free_port, running
 
@@ -80,7 +81,7 @@ def test_it_refuses_to_start_without_a_secret(missing: str) -> None:
 def test_redis_wants_its_password_and_shows_it_to_nobody(tmp_path: Path) -> None:
     redis = SERVICES["redis"]
     port = free_port()
-    tree = services.SERVICES / "redis"
+    tree = PROGRAMS / "redis"
     env = environment(tree) | redis["environment"]
     env["PATH"] = f"{tree}/usr/bin:{env['PATH']}"
     here = ("--port", str(port), "--bind", "127.0.0.1")
