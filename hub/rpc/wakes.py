@@ -62,8 +62,8 @@ class Wakes:
         self.read = read
         self._loop, self._handle = loop, handle
         self._last_s = 0.0
-        # Of this round of looks: how many there were, and what they found.
-        self._looks = self._found = 0
+        # By this round of looks.
+        self._found = 0
         self._is_listening = self._has_ended = False
 
     def start(self) -> None:
@@ -94,13 +94,12 @@ class Wakes:
         if self._has_ended:
             return
         told = self._take()
-        self._looks += 1
         self._found += told
-        if told and self._looks <= SOON_TIMES:
+        if told:
             self._loop.call_later(SOON_S, self._look)
             return
         is_busy = self._found >= MANY
-        self._looks = self._found = 0
+        self._found = 0
         if is_busy:
             self._loop.call_later(EVERY_S, self._look)
         else:
