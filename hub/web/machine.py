@@ -37,6 +37,8 @@ RANGES = {
 DEFAULT_RANGE = "1h"
 # An hour at a sample every five seconds stays whole; a chart is no wider.
 POINTS = 900
+# Five days by the hour.
+ENOUGH_HOURS = 120
 
 
 @never_cache
@@ -101,7 +103,7 @@ def charts(request: HttpRequest, machine_id: str) -> HttpResponse:
     """
     found = find_machine(request, machine_id)
     start, end = _span(request)
-    read = window(found, selectors(), start, end, points=POINTS)
+    read = window(found, selectors(), start, end, points=_points(end - start))
     folded = read.step_s != found.interval_s
     body = points.encode(read, folded=folded, marks=marks.of(found, read))
     return HttpResponse(body, content_type="application/octet-stream")
@@ -116,6 +118,15 @@ def _span(request: HttpRequest) -> tuple[datetime, datetime]:
     end = min(end, now)
     longest = max(span for _, span in RANGES.values())
     return min(max(start, end - longest), end), end
+
+
+def _points(span: timedelta) -> int:
+    """Return how many points a chart asks for: one an hour, once that draws a line.
+
+    A week of minutes is 20 MB to read for a chart half a thousand pixels wide.
+    """
+    hours = int(span / timedelta(hours=1))
+    return hours if ENOUGH_HOURS <= hours <= POINTS else POINTS
 
 
 def _moment(ms: str) -> datetime:

@@ -195,6 +195,17 @@ def test_charts_come_for_every_range(
     assert folded == (span in ("6h", "24h", "7d", "30d", "90d"))
 
 
+@pytest.mark.parametrize(
+    ("span", "step_s"), [("24h", 120), ("7d", 3600), ("30d", 3600)]
+)
+def test_a_week_is_drawn_by_the_hour(
+    span: str, step_s: int, client: Client, fleet: list[Machine]
+) -> None:
+    answer = client.get(f"/charts/atlas?range={span}")
+
+    assert f'"step":{step_s},'.encode() in answer.content[:500]
+
+
 def test_charts_ask_the_database_few_times(
     client: Client,
     fleet: list[Machine],
