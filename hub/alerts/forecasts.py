@@ -14,7 +14,7 @@ from hub.alerts.ledger import moment
 from hub.alerts.plan import series_key
 from hub.alerts.rulebook import Entry, Rulebook
 from hub.alerts.spec import UPWARD, Kind, Severity, Spec
-from hub.alerts.trend import Series
+from hub.alerts.trend import Series, Spread
 from hub.alerts.watched import Change, Subject, Watched
 from hub.machines.models import Machine
 from hub.storage.layouts import SeriesInfo
@@ -83,9 +83,9 @@ def read(
             yield series.info, _series(series, by_identity.get(series.info.identity))
 
 
-def judge(spec: Spec, series: Series) -> Reading:
+def judge(spec: Spec, series: Series, spread: Spread | None = None) -> Reading:
     """Return what a series foretells; the value is in seconds, NaN = nothing."""
-    outlook = trend.Outlook(series, upward=spec.operator in UPWARD)
+    outlook = trend.Outlook(series, upward=spec.operator in UPWARD, spread=spread)
     for severity, limit in spec.levels:
         reach_s = outlook.seconds_until(limit, spec.horizon_s)
         if reach_s is not None and reach_s <= spec.horizon_s:

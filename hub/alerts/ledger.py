@@ -7,7 +7,7 @@ samples have been judged, and the rows say exactly what followed from those.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -274,13 +274,13 @@ def _forgotten(state: State) -> State:
 
 
 def _details(state: State) -> dict[str, Any]:
-    said = asdict(state)
+    said = state._asdict()
     del said["phase"]
     return {name: value for name, value in said.items() if value is not None}
 
 
 def _from_row(phase: str, details: Mapping[str, Any]) -> State:
-    names = {field.name for field in fields(State)} - {"phase", "severity"}
+    names = set(State._fields) - {"phase", "severity"}
     known = {name: value for name, value in details.items() if name in names}
     return State(
         phase=Phase(phase), severity=Severity(details.get("severity", 0)), **known

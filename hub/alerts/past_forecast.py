@@ -24,6 +24,7 @@ from hub.alerts.trend import Series
 from hub.machines.models import Machine
 from hub.machines.presence import to_ms
 from hub.storage.columns import Column, read
+from hub.storage.layouts import LayoutInfo
 from hub.storage.picked import Span
 
 STEP_MS, HOUR_MS = 1_800_000, 3_600_000
@@ -51,13 +52,15 @@ def tried(
     first, last = to_ms(start), to_ms(end)
     moments = np.arange(-(-first // STEP_MS) * STEP_MS, last + 1, STEP_MS)
 
-    def look(spans: Sequence[Span], width_ms: int) -> list[Column]:
-        return read(spans, lambda layout: matching(spec, layout), width_ms)
+    def choose(layout: LayoutInfo) -> list[int]:
+        return matching(spec, layout)
 
-    hours = look([Span(pk, first - PAST_MS, last) for pk in by_pk], HOUR_MS)
+    whole = [Span(pk, first - PAST_MS, last) for pk in by_pk]
+    hours = read(whole, choose, HOUR_MS)
     suspects = [(one, may(spec, one, moments)) for one in hours]
     spans = _before(suspects, moments)
-    fine = {(one.machine, one.info): one for one in look(spans, FINE_MS)}
+    near = read(spans, choose, FINE_MS, averages_only=True)
+    fine = {(one.machine, one.info): one for one in near}
     for one, suspicious in suspects:
         firings: list[Firing] = []
         recent = fine.get((one.machine, one.info))
@@ -76,13 +79,14 @@ def readings(
     """Yield what is foretold at each moment, by the points that were whole then."""
     near = _Windows.before(moments, recent, RECENT_MS, FINE_MS)
     past = _Windows.before(moments, hours, PAST_MS, HOUR_MS)
-    rises = near.may_rise(spec) | past.lately(DAYS_MS).may_rise(spec) | near.reach(spec)
-    asked = suspicious & rises
+    recently, lately = near.are_spread(spec), past.lately(DAYS_MS).are_spread(spec)
+    asked = suspicious & (recently | lately | near.reach(spec))
+    spread = list(zip(recently.tolist(), lately.tolist(), strict=True))
     for number, at_ms in enumerate(moments.tolist()):
         reading = CLEAR
         if asked[number]:
             series = Series(*near.of(number), *past.of(number))
-            reading = forecasts.judge(spec, series)
+            reading = forecasts.judge(spec, series, spread[number])
         yield at_ms, reading
 
 
@@ -121,8 +125,8 @@ class _Windows:
         own = slice(self._first[number], self._last[number])
         return self._series.time_ms[own] / 1000, self._values[own]
 
-    def may_rise(self, spec: Spec) -> Flags:
-        """Tell of each whether it may be a rise; only `trend.is_spread` says no."""
+    def are_spread(self, spec: Spec) -> Flags:
+        """Return what `trend.is_spread` says of each that has points enough."""
         sign = 1.0 if spec.operator in UPWARD else -1.0
         counts = self._last - self._first
         found = counts >= trend.MIN_POINTS

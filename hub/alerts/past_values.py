@@ -63,7 +63,10 @@ def _values(spec: Spec, spans: Sequence[Span], width_ms: int) -> list[Column]:
             return []
         return sorted({*matching(spec, layout), *([] if by is None else [by])})
 
-    found = read(spans, choose, width_ms)
+    # Of minutes only windows of their extremes ask for more.
+    is_average = spec.aggregation not in (Aggregation.MIN, Aggregation.MAX)
+    is_fine = width_ms == MINUTE_MS
+    found = read(spans, choose, width_ms, averages_only=is_average and is_fine)
     if not spec.per:
         return found
     divisor = (spec.per, ())

@@ -5,8 +5,9 @@ Only the moments at which a state can change are stepped through.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ class Course:
 
     def pass_over(self, until_ms: int) -> None:
         """Take readings that say the same as the last one, up to a moment."""
-        self.state = replace(self.state, last_ms=until_ms)
+        self.state = self.state._replace(last_ms=until_ms)
 
     def end(self) -> list[Firing]:
         if self.state.phase is Phase.FIRING:
@@ -79,22 +80,22 @@ def replay(spec: Spec, time_ms: Times, values: Floats, *, gap_ms: int) -> list[F
     breaks = np.diff(time_ms, prepend=-gap_ms) > gap_ms
     same = _Runs(breaks | _changes(severity) | _changes(clear))
     course = Course(spec, gap_ms=gap_ms)
-    openers = _lasting(spec, time_ms, severity > Severity.NONE, breaks)
+    openers = _lasting(spec, time_ms, severity > Severity.NONE, breaks).tolist()
     moments, floats = time_ms.tolist(), values.astype(np.float64).tolist()
     place, count = 0, len(moments)
     while place < count:
         if course.state.phase is Phase.OK:
             # Whatever does not last for long enough comes to nothing.
-            following = np.searchsorted(openers, place)
+            following = bisect_left(openers, place)
             if following == len(openers):
                 break
-            place = int(openers[following])
+            place = openers[following]
         course.take(moments[place], judge(spec, floats[place]))
-        due_ms = next_ms(spec, course.state)
         end = same.end(place)
         place += 1
         if place < end:
-            due = int(np.searchsorted(time_ms, due_ms)) if due_ms is not None else end
+            due_ms = next_ms(spec, course.state)
+            due = end if due_ms is None else bisect_left(moments, due_ms, place)
             until = max(place, min(due, end))
             course.pass_over(moments[until - 1])
             place = until
@@ -120,10 +121,11 @@ class _Runs:
     def __init__(self, begins: NDArray[np.bool_]) -> None:
         first = np.flatnonzero(begins)
         ends = np.append(first[1:], len(begins))
-        self._ends = np.repeat(ends, ends - first) if len(first) else ends
+        found = np.repeat(ends, ends - first) if len(first) else ends
+        self._ends: list[int] = found.tolist()
 
     def end(self, place: int) -> int:
-        return int(self._ends[place])
+        return self._ends[place]
 
 
 def _said(spec: Spec, values: Floats) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:

@@ -65,12 +65,22 @@ class Slope:
     cautious: float
 
 
-class Outlook:
-    """What a series foretells, for any limit above it."""
+# Of the recent hours and of the days: whether `is_spread` says so.
+Spread = tuple[bool, bool]
 
-    def __init__(self, series: Series, *, upward: bool = True) -> None:
+
+class Outlook:
+    """What a series foretells, for any limit above it.
+
+    Who has asked `are_spread` already says what it said.
+    """
+
+    def __init__(
+        self, series: Series, *, upward: bool = True, spread: Spread | None = None
+    ) -> None:
         self._series = series if upward else _mirrored(series)
         self._sign = 1.0 if upward else -1.0
+        self._spread = spread
 
     def seconds_until(self, limit: float, horizon_s: float) -> float | None:
         """Return when the limit is reached; None = not within the horizon, or unsure.
@@ -94,11 +104,12 @@ class Outlook:
     @cached_property
     def _rises(self) -> list[_Rise]:
         series = self._series
-        last_s = series.past_times_s[-1:] if len(series.past_times_s) else np.inf
-        days = series.past_times_s >= last_s - DAYS_S
+        last_s = series.past_times_s[-1] if len(series.past_times_s) else np.inf
+        days = slice(int(np.searchsorted(series.past_times_s, last_s - DAYS_S)), None)
+        recent, lately = self._spread or (None, None)
         found = (
-            _rise(series.times_s, series.values, RECENT_S),
-            _rise(series.past_times_s[days], series.past_values[days], DAYS_S),
+            _rise(series.times_s, series.values, RECENT_S, recent),
+            _rise(series.past_times_s[days], series.past_values[days], DAYS_S, lately),
         )
         return [rise for rise in found if rise is not None]
 
@@ -124,11 +135,13 @@ def newest(values: Floats) -> float:
     return float(sorted(values[-3:].tolist())[1])
 
 
-def _rise(times_s: Floats, values: Floats, span_s: float) -> _Rise | None:
+def _rise(
+    times_s: Floats, values: Floats, span_s: float, spread: bool | None
+) -> _Rise | None:
     if len(values) < MIN_POINTS or times_s[-1] - times_s[0] < COVERED * span_s:
         return None
     # The cheapest first: of most series it is the last.
-    if not is_spread(values):
+    if not (is_spread(values) if spread is None else spread):
         return None
     return _Rise(float(times_s[0]), span_s, slope_of(times_s, values))
 

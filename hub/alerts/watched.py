@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from math import isnan
 from typing import NamedTuple
@@ -113,7 +113,7 @@ class Watched:
         """Take states that were stored; a position knows the time better than they."""
         for key, state in states:
             last_ms = max(state.last_ms, self.position.received_ms)
-            self.states[key] = replace(state, last_ms=last_ms)
+            self.states[key] = state._replace(last_ms=last_ms)
         self._look_up_active()
 
     def restore_peak(self, key: Key, alert: Alert) -> None:
@@ -201,7 +201,7 @@ class Watched:
         value = None if reading is None or isnan(reading.value) else reading.value
         if state.phase is Phase.FIRING and value is not None:
             self._note_peak(subject.spec, key, value, at_ms)
-        if replace(before, last_ms=state.last_ms) == state and happening is None:
+        if before._replace(last_ms=state.last_ms) == state and happening is None:
             return None
         return Change(self.pk, key, subject, state, happening, at_ms, value)
 

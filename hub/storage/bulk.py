@@ -21,9 +21,6 @@ from psycopg.pq import Format
 
 from hub.storage.binary import ARRAY_HEADER, EPOCH_MS
 
-# Each further dimension of an array adds its length and its lower bound.
-DIMENSION = 8
-
 _REAL_ARRAY_OID, _TIMESTAMPTZ_OID, _TIMESTAMPTZ_ARRAY_OID = 1021, 1184, 1185
 
 
@@ -95,12 +92,13 @@ def gathered_times(gathered: bytes) -> NDArray[np.int64]:
     return since_2000 // 1000 + EPOCH_MS
 
 
-def gathered_vectors(gathered: bytes, width: int) -> NDArray[np.float32]:
-    """Return what PostgreSQL's `array_agg` made of vectors, a row each."""
+def gathered_values(gathered: bytes) -> NDArray[np.float32]:
+    """Return what PostgreSQL's `array_agg` made of numbers."""
     item = np.dtype([("size", ">i4"), ("value", ">f4")])
-    offset = ARRAY_HEADER + DIMENSION
-    found = np.frombuffer(gathered, item, offset=offset)["value"].reshape(-1, width)
-    return found.astype(np.float32)
+    found: NDArray[np.float32] = np.frombuffer(gathered, item, offset=ARRAY_HEADER)[
+        "value"
+    ].astype(np.float32)
+    return found
 
 
 def _plain(param: Any) -> Any:

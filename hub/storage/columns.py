@@ -19,7 +19,16 @@ from hub.storage.database import guard
 from hub.storage.fold import Folded, Matrix, Times, merge, starts
 from hub.storage.folding import fits
 from hub.storage.layouts import LayoutInfo, SeriesInfo, UnknownLayout
-from hub.storage.picked import MAX_PLACES, Picked, Span, pick
+from hub.storage.picked import (
+    AVERAGE,
+    MAX_PLACES,
+    VECTORS,
+    WEIGHED,
+    Picked,
+    Span,
+    Vectors,
+    pick,
+)
 from hub.storage.rows import of_many
 from hub.storage.spans import Part, parts
 from hub.storage.tiers import HOUR, MINUTE, RAW, from_ms, to_ms, watermarks
@@ -50,12 +59,19 @@ class _Piece(NamedTuple):
     picked: Picked
 
 
-def read(spans: Sequence[Span], choose: Choose, width_ms: int) -> list[Column]:
+def read(
+    spans: Sequence[Span],
+    choose: Choose,
+    width_ms: int,
+    *,
+    averages_only: bool = False,
+) -> list[Column]:
     """Return the chosen series within the spans, in buckets of a minute or wider.
 
     What `window` says of one machine, of any number of machines. Spans are widened
     to whole buckets; those of one machine must not overlap then. By machine, in the
-    order of the spans. Raises DatabaseDown.
+    order of the spans. Of `averages_only` the extremes mean nothing. Raises
+    DatabaseDown.
     """
     whole = [_widened(span, width_ms) for span in spans]
     if not whole:
@@ -63,12 +79,23 @@ def read(spans: Sequence[Span], choose: Choose, width_ms: int) -> list[Column]:
     pieces: dict[Identity, list[_Piece]] = {}
     with guard():
         for part, some in _parts(whole, width_ms):
-            found = _raw if part.tier is RAW else _buckets
-            for piece in found(part, some, choose):
+            if part.tier is RAW:
+                found = _raw(part, some, choose)
+            else:
+                vectors = _vectors(part, width_ms, averages_only=averages_only)
+                found = _buckets(part, some, choose, vectors)
+            for piece in found:
                 pieces.setdefault(piece.info.identity, []).append(piece)
     order = {span.machine: number for number, span in enumerate(reversed(spans))}
     columns = [one for same in pieces.values() for one in _columns(same, width_ms)]
     return sorted(columns, key=lambda one: -order[one.machine])
+
+
+def _vectors(part: Part, width_ms: int, *, averages_only: bool) -> Vectors:
+    if not averages_only:
+        return VECTORS
+    # What is not folded needs no weights; a bucket of two layouts counts both alike.
+    return AVERAGE if part.tier.width_ms == width_ms else WEIGHED
 
 
 def _widened(span: Span, width_ms: int) -> Span:
@@ -89,11 +116,13 @@ def _parts(spans: Sequence[Span], width_ms: int) -> Iterator[tuple[Part, list[Sp
 # -- rows of a tier
 
 
-def _buckets(part: Part, spans: list[Span], choose: Choose) -> Iterator[_Piece]:
+def _buckets(
+    part: Part, spans: list[Span], choose: Choose, vectors: Vectors
+) -> Iterator[_Piece]:
     machines = {span.machine for span in spans}
     for infos, places, numbers, known in _ways(part, machines, choose):
         own = [span for span in spans if span.machine in known]
-        picked = pick(part.tier, own, numbers, places)
+        picked = pick(part.tier, own, numbers, places, vectors)
         if picked is not None:
             yield from _apart(infos, picked)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hub.storage.bulk import (
     fetch,
     gathered_times,
-    gathered_vectors,
+    gathered_values,
     is_postgres,
     times,
 )
@@ -24,6 +24,9 @@ from hub.storage.raw_sqlite import text
 from hub.storage.tiers import Tier, from_ms
 
 VECTORS = ("count", "min", "avg", "max")
+# Each one more costs as much again as all that the row itself does.
+WEIGHED, AVERAGE = ("count", "avg"), ("avg",)
+Vectors = tuple[str, ...]
 # A sum of more would be too deep for SQLite.
 MAX_PLACES = 64
 # As an inner query, only the chunks of each stretch are looked into.
@@ -31,7 +34,7 @@ _POSTGRES = """
 SELECT s.machine, found.* FROM
   unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) s(machine, first, last)
 CROSS JOIN LATERAL (
-  SELECT array_agg(time), array_agg(ARRAY[{values}]::real[]) FROM {table}
+  SELECT array_agg(time), {values} FROM {table}
   WHERE machine_id = s.machine AND time >= s.first AND time < s.last
     AND layout_id = ANY(%s)
 ) found
@@ -81,21 +84,33 @@ class Picked(NamedTuple):
 
 
 def pick(
-    tier: Tier, spans: Sequence[Span], layouts: Sequence[int], places: Sequence[int]
+    tier: Tier,
+    spans: Sequence[Span],
+    layouts: Sequence[int],
+    places: Sequence[int],
+    vectors: Vectors = VECTORS,
 ) -> Picked | None:
-    """Return the places' buckets within the spans, of these layouts alone."""
+    """Return the places' buckets within the spans, of these layouts alone.
+
+    Without its extremes a bucket is as narrow as its average, without its count it
+    counts once.
+    """
     read = _postgres if is_postgres() else _sqlite
-    found = list(read(tier, spans, list(layouts), places))
+    found = list(read(tier, spans, list(layouts), (places, vectors)))
     if not found:
         return None
     machines, at, values = zip(*found, strict=True)
     counts = [len(some) for some in at]
-    # By rows: the places, and of each what a bucket says.
-    whole = np.concatenate(values).reshape(-1, len(places), len(VECTORS))
+    # By rows: what a bucket says, and of that the places.
+    whole = np.concatenate(values).reshape(-1, len(vectors), len(places))
+    told = {name: whole[:, number] for number, name in enumerate(vectors)}
+    average = told["avg"]
+    if "count" not in told:
+        told["count"] = (~np.isnan(average)).astype(np.float32)
     return Picked(
         np.repeat(np.array(machines, np.int64), counts),
         np.concatenate(at),
-        Folded(*(whole[:, :, number] for number in range(len(VECTORS)))),
+        Folded(*(told.get(name, average) for name in VECTORS)),
     )
 
 
@@ -125,32 +140,35 @@ def _columns(spans: Sequence[Span]) -> list[Any]:
 
 
 _Stretch = tuple[int, Times, NDArray[np.float32]]
+_Wanted = tuple[Sequence[int], Vectors]
 
 
 def _postgres(
-    tier: Tier, spans: Sequence[Span], layouts: list[int], places: Sequence[int]
+    tier: Tier, spans: Sequence[Span], layouts: list[int], wanted: _Wanted
 ) -> Iterator[_Stretch]:
-    values = ", ".join(f'"{name}"[{n + 1}]' for n in places for name in VECTORS)
-    width = len(places) * len(VECTORS)
+    # Arrays of numbers are gathered faster than arrays of arrays.
+    values = ", ".join(f"array_agg({one})" for one in _each(wanted, '"{}"[{}]', 1))
     query = _POSTGRES.format(values=values, table=tier.table)
-    for machine, at, vectors in fetch(query, [*_columns(spans), layouts]):
+    for machine, at, *gathered in fetch(query, [*_columns(spans), layouts]):
         if at is not None:
-            yield machine, gathered_times(at), gathered_vectors(vectors, width)
+            columns = [gathered_values(some) for some in gathered]
+            yield machine, gathered_times(at), np.stack(columns, axis=1)
 
 
 def _sqlite(
-    tier: Tier, spans: Sequence[Span], layouts: list[int], places: Sequence[int]
+    tier: Tier, spans: Sequence[Span], layouts: list[int], wanted: _Wanted
 ) -> Iterator[_Stretch]:
-    values = " || ".join(
-        f'substr("{name}", {4 * n + 1}, 4)' for n in places for name in VECTORS
-    )
-    shape = np.dtype(
-        [("time", _TIME), ("values", "<f4", (len(places) * len(VECTORS),))]
-    )
+    each = _each(wanted, 'substr("{}", {}, 4)', 4)
+    shape = np.dtype([("time", _TIME), ("values", "<f4", (len(each),))])
     told = [[span.machine, text(span.start), text(span.end)] for span in spans]
-    query = _SQLITE.format(values=values, table=tier.table)
+    query = _SQLITE.format(values=" || ".join(each), table=tier.table)
     for machine, content in fetch(query, [layouts, told]):
         if content is not None:
             rows = np.frombuffer(content, shape)
             at = rows["time"].astype("datetime64[ms]").astype(np.int64)
             yield machine, at, rows["values"]
+
+
+def _each(wanted: _Wanted, form: str, width: int) -> list[str]:
+    places, vectors = wanted
+    return [form.format(name, width * n + 1) for name in vectors for n in places]
