@@ -49,6 +49,8 @@ class Story:
     acknowledged_by: str = ""
     # The processes behind it, the worst first.
     culprits: tuple[str, ...] = ()
+    # What was crossed; of a forecast, what will be.
+    limit: float | None = None
 
     @property
     def state(self) -> str:
@@ -72,6 +74,12 @@ class Story:
         return shown(self.value, self.unit, self.kind)
 
     @property
+    def shown_limit(self) -> str:
+        if self.kind == Kind.DOWN:
+            return ""
+        return shown(self.limit, self.unit, Kind.THRESHOLD)
+
+    @property
     def shown_peak(self) -> str:
         return shown(self.peak, self.unit, self.kind)
 
@@ -87,6 +95,8 @@ class Story:
     def headline(self) -> str:
         series = f" ({self.series})" if self.series else ""
         value = f": {self.shown_value}" if self.shown_value and not self.over else ""
+        if value and self.shown_limit:
+            value += f", limit {self.shown_limit}"
         return f"{self.rule} on {self.machine}{series}{value}"
 
     # For the mail's template, which escapes but does not straighten.

@@ -13,6 +13,7 @@ from hub.alerts import culprit, message
 from hub.alerts.message import Story
 from hub.alerts.models import Alert, Contact, Delivery, Notice
 from hub.alerts.parcel import Parcel, Task
+from hub.alerts.spec import Operator
 from hub.alerts.webhook import VERSION
 from hub.people.signin import address
 
@@ -153,7 +154,17 @@ def _story(notice: Notice) -> Story:
             alert.acknowledged_by.get_username() if alert.acknowledged_by else ""
         ),
         culprits=tuple(culprit.lines(alert, most=3)),
+        limit=_limit(alert),
     )
+
+
+def _limit(alert: Alert) -> float | None:
+    """Return the threshold of the alert's severity, where one can be crossed."""
+    rule = alert.snapshot
+    if rule.get("operator") in (Operator.EQ, Operator.NE):
+        return None
+    found = rule.get(alert.severity)
+    return float(found) if isinstance(found, (int, float)) else None
 
 
 def _web(url: str) -> str:

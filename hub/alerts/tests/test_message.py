@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,26 @@ def test_one_alert_says_what_where_how_much_and_since_when() -> None:
         "https://wiki.example/disk\n"
         "https://hub.example/alerts/7/"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ({}, "93.1 %, limit 90 %"),
+        ({"kind": "forecast", "value": 7200.0, "limit": 1.0}, "in 2 h, limit 100 %"),
+        (
+            {"unit": "By/s", "value": 2.0**20, "limit": 2.0**19},
+            "1 MiB/s, limit 512 KiB/s",
+        ),
+    ],
+)
+def test_the_limit_that_was_crossed_is_named(said: dict[str, Any], value: str) -> None:
+    message = compose([replace(STORY, **{"limit": 0.9, **said})])
+
+    for form in (message.title, message.text, read(message.html).words):
+        assert f"db-1 (mountpoint=/data): {value}" in form
+    down = compose([replace(STORY, kind="down", limit=12.0)])
+    assert "limit" not in down.text
 
 
 def test_what_is_over_says_how_long_it_lasted() -> None:
