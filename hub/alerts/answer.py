@@ -13,7 +13,7 @@ from hub.alerts.backtest import BackTest, back_test
 from hub.alerts.forms import RuleForm
 from hub.alerts.models.rule import Scope
 from hub.alerts.preview import Preview, preview
-from hub.alerts.spec import Kind, Spec
+from hub.alerts.spec import DOWNWARD, Kind, Spec
 from hub.machines.models import Machine
 from hub.machines.registry import visible_to
 
@@ -36,6 +36,7 @@ def to(form: RuleForm, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]
         "test": test,
         "sentence": sentence(test),
         "charts": chart.charts(spec, test),
+        "extreme": "lowest" if spec.operator in DOWNWARD else "highest",
         "width": chart.WIDTH,
         "height": chart.HEIGHT,
         "now": seen,

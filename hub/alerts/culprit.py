@@ -55,21 +55,22 @@ def record(alert: Alert) -> Culprit | None:
     return getattr(alert, "culprit", None)
 
 
-def lines(alert: Alert, *, most: int = 10) -> list[str]:
+def lines(alert: Alert, *, most: int = 10, timed: bool = True) -> list[str]:
     """Return a sentence without its full stop for each process, the worst first."""
     found = record(alert)
     if found is None:
         return []
     entries = from_rows(found.entries[:most])
-    return [line(one, found.ranked_by, found.taken_at) for one in entries]
+    at = found.taken_at if timed else None
+    return [line(one, found.ranked_by, at) for one in entries]
 
 
-def line(entry: Entry, ranked_by: str, taken_at: datetime) -> str:
+def line(entry: Entry, ranked_by: str, taken_at: datetime | None) -> str:
     """Tell of a process: "stress-ng (pid 4711, user root) used 3.9 cores at …"."""
     user = f", user {entry.user}" if entry.user else ""
     who = f"{entry.name or 'a process'} (pid {entry.pid}{user})"
-    at = f"at {taken_at.astimezone(UTC):%H:%M:%S} UTC"
-    return f"{who} {used(entry, ranked_by)} {at}"
+    at = f" at {taken_at.astimezone(UTC):%H:%M:%S} UTC" if taken_at else ""
+    return f"{who} {used(entry, ranked_by)}{at}"
 
 
 def used(entry: Entry, ranked_by: str) -> str:

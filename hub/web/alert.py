@@ -48,7 +48,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "notices": ledger(alert),
         "untold": untold(alert),
         "chapters": chapters.of(alert),
-        "processes": lines(alert),
+        "processes": lines(alert, timed=False),
         **_context(request, story),
     }
     return render(request, "web/alert.html", context)
