@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -63,6 +63,9 @@ def _answering(action: Action) -> Callable[[HttpRequest, int], HttpResponse]:
         # An alert that has ended meanwhile is shown as that; there is nothing to do.
         if alert.is_open:
             action(request, alert)
+        if request.headers.get("Sec-Fetch-Mode") == "navigate":
+            # Sent before the page's scripts were there: by the browser itself.
+            return redirect("web:alert", pk)
         [story] = stories([_find(request, pk)])
         # The focus goes to what undoes it.
         context = {"was_asked": True, **_context(request, story)}

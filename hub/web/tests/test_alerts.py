@@ -294,6 +294,25 @@ def test_a_note_says_what_is_done_about_it(
     assert html.strip().startswith('<div class="answers" id="answers">')
 
 
+def test_a_note_that_was_sent_before_the_scripts_were_there_is_kept(
+    client: Client, operator: User, rule: Rule, fleet: list[Machine]
+) -> None:
+    alert = opened(rule, fleet[0])
+    page = client.get(f"/alerts/{alert.pk}/").content.decode()
+
+    answer = client.post(
+        f"/alerts/{alert.pk}/acknowledge",
+        {"note": "on it"},
+        headers={"Sec-Fetch-Mode": "navigate"},
+    )
+
+    assert f'method="post" action="/alerts/{alert.pk}/acknowledge"' in page
+    assert 'name="csrfmiddlewaretoken"' in page
+    assert answer["Location"] == f"/alerts/{alert.pk}/"
+    alert.refresh_from_db()
+    assert alert.acknowledged_note == "on it"
+
+
 @pytest.mark.parametrize(
     ("length", "said"),
     [
