@@ -148,6 +148,8 @@ TEMPLATES = [
 # people wait (hub.asgi) than where a night's work is done.
 STATEMENT_TIMEOUT_S = 15
 PAGE_STATEMENT_TIMEOUT_S = 5
+# How long a thread waits for a connection.
+POOL_S = 5
 
 
 def _postgres(url: str) -> dict[str, Any]:
@@ -171,7 +173,14 @@ def _postgres(url: str) -> dict[str, Any]:
             "keepalives_count": 3,
             "tcp_user_timeout": 25_000,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000}",
-            "pool": {"min_size": 0, "max_size": 16, "timeout": 5},
+            # Its pauses between attempts double for as long as they may go on; given
+            # up soon, they begin anew with the next who asks.
+            "pool": {
+                "min_size": 0,
+                "max_size": 16,
+                "timeout": POOL_S,
+                "reconnect_timeout": POOL_S,
+            },
             **query,
         },
     }

@@ -15,7 +15,7 @@ from prometheus_client import generate_latest
 
 from hub import metrics
 from hub.events.ending import end
-from hub.health import dependencies, trust
+from hub.health import dependencies, storing, trust
 from hub.health.figures import recent
 from hub.health.shelf import PREFIX, ShelfDown, get_shelf
 from hub.log import get_logger
@@ -99,6 +99,8 @@ def tell(role: str, *, lifetime_s: float) -> None:
         "place": place,
         "text": generate_latest(metrics.registry).decode(),
         "figures": recent.figures(),
+        # As it is now; figures are noted every ten seconds.
+        "is_failing": storing.is_failing(),
     }
     name = f"{PREFIX}{role}:{place}"
     get_shelf().put(name, orjson.dumps(told), lifetime_s=lifetime_s)

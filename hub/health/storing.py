@@ -27,13 +27,19 @@ def check() -> str:
     return "The database takes every sample."
 
 
+def is_failing() -> bool:
+    """Tell whether this process's writer waits for the database."""
+    return bool(metrics.registry.get_sample_value(FAILING))
+
+
 def _writers() -> Iterator[bool]:
-    yield bool(metrics.registry.get_sample_value(FAILING))
+    yield is_failing()
     try:
         kept = get_shelf().read()
     except ShelfDown:
         # The bus says it: it is the same Redis.
         return
     for name, content in kept.items():
-        if name.startswith(PREFIX):
-            yield bool(orjson.loads(content)["figures"].get(FAILING))
+        # What lies there of this process is older than what it knows itself.
+        if name.startswith(PREFIX) and not name.endswith(f":{metrics.Role.place}"):
+            yield bool(orjson.loads(content).get("is_failing"))

@@ -9,6 +9,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import Client
 
+from hub import metrics
 from hub.health.dependencies import STORING, findings, probes
 from hub.health.probe import State
 from hub.health.shelf import PREFIX, MemoryShelf, set_shelf
@@ -27,16 +28,24 @@ def shelf() -> Iterator[MemoryShelf]:
     probes.cache_clear()
 
 
-def tell(shelf: MemoryShelf, *, failing: float) -> None:
+def tell(shelf: MemoryShelf, *, failing: bool, place: str = "there") -> None:
     """Say what a grpcserve says of itself."""
-    told = {"figures": {"sysmonstm_writer_failing": failing}}
-    shelf.put(f"{PREFIX}grpc:there", orjson.dumps(told), lifetime_s=30)
+    told = {"is_failing": failing}
+    shelf.put(f"{PREFIX}grpcserve:{place}", orjson.dumps(told), lifetime_s=30)
 
 
 async def test_while_writers_get_rid_of_their_samples_all_is_well(
     shelf: MemoryShelf,
 ) -> None:
-    tell(shelf, failing=0.0)
+    tell(shelf, failing=False)
+
+    assert (await findings())[STORING].state == State.OK
+
+
+async def test_this_process_knows_itself_better_than_the_shelf(
+    shelf: MemoryShelf,
+) -> None:
+    tell(shelf, failing=True, place=metrics.Role.place)
 
     assert (await findings())[STORING].state == State.OK
 
@@ -44,7 +53,7 @@ async def test_while_writers_get_rid_of_their_samples_all_is_well(
 async def test_a_writer_that_waits_for_the_database_is_told_to_everybody(
     shelf: MemoryShelf, client: Client
 ) -> None:
-    tell(shelf, failing=1.0)
+    tell(shelf, failing=True)
 
     found = await findings()
     trouble = of_dependencies(found)
