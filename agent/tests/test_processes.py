@@ -235,7 +235,7 @@ def test_a_name_may_hold_anything() -> None:
 
 
 @pytest.mark.parametrize("kind", ["kernel", "portable"])
-def test_a_real_process_that_is_busy_is_the_first(kind: str) -> None:
+def test_a_real_process_that_is_busy_is_among_the_first(kind: str) -> None:
     table: Source = Table(Files()) if kind == "kernel" else PortableTable()
     snapshots = Snapshots(
         table,
@@ -246,17 +246,21 @@ def test_a_real_process_that_is_busy_is_the_first(kind: str) -> None:
     )
     program = "import os\nwhile os.getppid() != 1: pass"
     command = [sys.executable, "-c", program, "--password", "hunter2"]
+    entry = None
     with subprocess.Popen(command) as busy:
         try:
             snapshots.take()
-            time.sleep(1.5)
-            snapshot = snapshots.take()
+            # Other tests may be busier for a while.
+            ends_s = time.monotonic() + 30
+            while entry is None and time.monotonic() < ends_s:
+                time.sleep(1.5)
+                snapshot = snapshots.take()
+                found = snapshot.entries if snapshot else ()
+                entry = next((one for one in found if one.pid == busy.pid), None)
         finally:
             busy.kill()
 
-    assert snapshot is not None
-    entry = next(one for one in snapshot.entries if one.pid == busy.pid)
-    # Other tests may be busy beside it.
+    assert entry is not None
     assert entry.cpu > 0.02
     assert "hunter2" not in entry.command
     assert entry.command.startswith(sys.executable)

@@ -15,7 +15,7 @@ from hub.testing import hubs
 from hub.testing.hubs import Production
 from hub.testing.services import chromium_path
 
-pytestmark = [pytest.mark.process, pytest.mark.browser]
+pytestmark = [pytest.mark.process, pytest.mark.browser, pytest.mark.timeout(240)]
 
 START_S = 60
 LIVE_MS = 15_000

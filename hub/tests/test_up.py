@@ -30,7 +30,7 @@ from hub.testing.hubs import (
 )
 from hub.testing.processes import running
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 UP = (sys.executable, ROOT / "manage.py", "up")
 

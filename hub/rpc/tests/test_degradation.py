@@ -29,7 +29,7 @@ from hub.testing.processes import Process
 from hub.testing.services import redis
 from hub.testing.unruly import Unruly, unruly_postgres, unruly_redis
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 PG_READY, REDIS_READY = "ready to accept conn", "Ready to accept conn"
 

@@ -18,7 +18,7 @@ from hub.rpc.tests.test_grpcserve import Hub, serving, timescale_hub
 from hub.testing.blackhole import blackhole
 from hub.testing.services import redis
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 TAKEN_OVER = (
     grpc.StatusCode.ABORTED,

@@ -20,7 +20,7 @@ from hub.testing.island import allowed, island
 from hub.testing.services import curl_folder
 from hub.web.tests.test_browser import PHONE, accessibility, listen
 
-pytestmark = [pytest.mark.process, pytest.mark.browser]
+pytestmark = [pytest.mark.process, pytest.mark.browser, pytest.mark.timeout(240)]
 
 # A busy test machine makes a virtual environment and starts an agent.
 INSTALL_S = 120

@@ -12,7 +12,7 @@ from hub.testing import hubs
 from hub.testing.oracle import residents
 from hub.web.tests.test_browser import accessibility
 
-pytestmark = [pytest.mark.process, pytest.mark.browser]
+pytestmark = [pytest.mark.process, pytest.mark.browser, pytest.mark.timeout(240)]
 
 # A bar asks every ten seconds, a probe waits for two.
 BAR_MS = 30_000
