@@ -31,6 +31,7 @@ from hub.machines.registry import CANARY
 from hub.people import secrets, tokens
 from hub.people.owner import owner
 from hub.people.throttle import hit
+from hub.rpc import wakes
 from hub.rpc.calls import Call, Calls, TooMany
 from hub.rpc.roster import Crowded, Roster
 from hub.storage.database import DatabaseDown
@@ -237,6 +238,7 @@ class Authenticator(grpc.aio.ServerInterceptor):
         ],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        wakes.hurry()
         handler = await continuation(handler_call_details)
         if handler is None:
             # Unknown methods are answered with UNIMPLEMENTED.

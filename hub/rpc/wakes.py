@@ -8,6 +8,7 @@ socket by the clock instead, and not at all in between.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -20,11 +21,9 @@ EVERY_S = 0.01
 # With fewer in that time the loop is told of each at once.
 MANY = 3
 
-# What is handled brings more: gRPC takes the next call only when it has given this
-# one away. So each time the loop looks again so soon and, while there is something,
-# so often.
-SOON_S = 0.001
-SOON_TIMES = 4
+# While calls begin nobody waits: gRPC takes the next call only when it has given this
+# one away, so that by the clock thousands of agents would be let in one by one.
+HURRY_S = 0.5
 
 # More than gRPC's socket holds.
 ALL_BYTES = 65_536
@@ -45,6 +44,11 @@ class Loop(uvloop.Loop):
         else:
             super().add_reader(fd, callback, *args)
 
+    def hurry(self) -> None:
+        """Let no event wait for the next half second: a call begins."""
+        if self._wakes is not None:
+            self._wakes.hurry()
+
     def remove_reader(self, fd: Any) -> None:  # type: ignore[override]
         if self._wakes is not None and self._wakes.read is fd:
             self._wakes.stop()
@@ -61,19 +65,26 @@ class Wakes:
     ) -> None:
         self.read = read
         self._loop, self._handle = loop, handle
-        self._last_s = 0.0
-        # By this round of looks.
-        self._found = 0
+        self._last_s = self._hurry_until_s = 0.0
+        self._next_look: asyncio.TimerHandle | None = None
         self._is_listening = self._has_ended = False
 
     def start(self) -> None:
         """Be told of the next event at once."""
-        self._loop.add_reader(self.read, self._readable)
-        self._is_listening = True
+        self._look_no_more()
+        if not (self._is_listening or self._has_ended):
+            self._loop.add_reader(self.read, self._readable)
+            self._is_listening = True
+
+    def hurry(self) -> None:
+        """Be told of each event at once for a while."""
+        self._hurry_until_s = self._loop.time() + HURRY_S
+        self.start()
 
     def stop(self) -> None:
         """Touch the socket no more."""
         self._has_ended = True
+        self._look_no_more()
         self._deaf()
 
     def _deaf(self) -> None:
@@ -81,27 +92,30 @@ class Wakes:
             self._loop.remove_reader(self.read)
         self._is_listening = False
 
+    def _look_later(self) -> None:
+        if self._has_ended or self._loop.time() < self._hurry_until_s:
+            self.start()
+            return
+        self._deaf()
+        self._next_look = self._loop.call_later(EVERY_S, self._look)
+
+    def _look_no_more(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
+
     def _readable(self) -> None:
         now_s = self._loop.time()
         is_busy = now_s - self._last_s < EVERY_S / MANY
         self._last_s = now_s
-        if is_busy:
-            self._deaf()
-            self._loop.call_later(EVERY_S, self._look)
         self._take()
+        if is_busy:
+            self._look_later()
 
     def _look(self) -> None:
-        if self._has_ended:
-            return
-        told = self._take()
-        self._found += told
-        if told:
-            self._loop.call_later(SOON_S, self._look)
-            return
-        is_busy = self._found >= MANY
-        self._found = 0
-        if is_busy:
-            self._loop.call_later(EVERY_S, self._look)
+        self._next_look = None
+        if self._take() >= MANY:
+            self._look_later()
         else:
             self.start()
 
@@ -123,3 +137,10 @@ def _is_of_grpc(callback: Callable[..., Any]) -> bool:
     """Tell gRPC's handler; if a later one has another name, nothing is changed."""
     function = getattr(callback, "func", callback)
     return getattr(function, "__name__", "") == "_handle_events"
+
+
+def hurry() -> None:
+    """Tell the running loop that a call begins."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, Loop):
+        loop.hurry()

@@ -81,54 +81,42 @@ def test_many_events_are_handled_together_and_none_is_forgotten(
     assert handler.calls < 50
 
 
-class HandMoved:
-    """A loop whose time goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.due: list[tuple[float, Callable[[], None]]] = []
-        self.reader: Callable[[], None] | None = None
-
-    def time(self) -> float:
-        return self.now_s
-
-    def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
-        self.due.append((self.now_s + delay_s, call))
-
-    def add_reader(self, _: object, call: Callable[[], None]) -> None:
-        self.reader = call
-
-    def remove_reader(self, _: object) -> None:
-        self.reader = None
-
-    def step(self) -> None:
-        """Do what is next."""
-        if self.reader is not None:
-            self.reader()
-            return
-        self.now_s, call = self.due.pop(0)
-        call()
-
-
-def test_what_follows_from_an_event_does_not_wait_each_time(
+def test_while_calls_begin_no_event_waits(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     read, write = pair
-    loop, calls = HandMoved(), 0
+    handler = Handler(read)
 
-    def handle() -> None:
-        nonlocal calls
-        calls += 1
-        read.recv(1)
-        # As a call that is given away makes gRPC take the next one.
-        write.send(b"1")
+    async def handled_at_once() -> int:
+        before = handler.calls
+        for _ in range(100):
+            handler.waiting += 1
+            write.send(b"1")
+            await asyncio.sleep(0.001)
+        return handler.calls - before
 
-    write.send(b"1")
-    wakes.Wakes(loop, read, handle).start()
-    while loop.now_s < 1:
-        loop.step()
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Loop)
+        loop.add_reader(read, handler._handle_events)
+        by_the_clock = await handled_at_once()
+        wakes.hurry()
+        in_a_hurry = await handled_at_once()
+        await asyncio.sleep(wakes.HURRY_S)
+        again = await handled_at_once()
+        loop.remove_reader(read)
+        assert in_a_hurry == 100
+        assert by_the_clock < 80
+        assert again < 80
 
-    assert calls > 900
+    run(work)
+
+
+def test_on_any_other_loop_a_beginning_call_changes_nothing() -> None:
+    async def work() -> None:
+        wakes.hurry()
+
+    asyncio.run(work())
 
 
 def test_after_its_end_the_socket_is_left_alone(
