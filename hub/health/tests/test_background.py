@@ -102,3 +102,12 @@ async def test_an_application_is_measured_from_its_first_call_on() -> None:
 
     assert calls == ["one", "two"]
     assert lags()[0] == before + 1
+
+
+def test_what_a_process_tells_the_others_can_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    background.tell("grpcserve", lifetime_s=5)
+    monkeypatch.setattr(metrics.Role, "place", "elsewhere:1")
+
+    assert [one.role for one in processes()] == [metrics.Role.name, "grpcserve"]
