@@ -11,15 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from hub.testing.hubs import BIN, BOUND, ROOT, Embedded, embedded, environment
 from hub.testing.processes import Process, running
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 SETTINGS = {
     "GRPC_TLS": "on",
@@ -129,6 +133,7 @@ def test_enrolled_rotated_killed_in_between_revoked_and_enrolled_again(
         assert machine.kept["secret"] != first["secret"]
         assert machine.kept["certificate"] != first["certificate"]
         the_secret_alone_opens_nothing(machine)
+        an_expired_certificate_opens_nothing(machine)
         a_copy_is_refused(machine)
         is_revoked(machine)
         # The token of the machine's own page brings the same machine back.
@@ -142,6 +147,37 @@ def the_secret_alone_opens_nothing(machine: Machine) -> None:
     machine.keep(certificate="", request="")
     assert machine.findings()["hub"] == "FAIL"
     machine.keep(**kept)
+
+
+def an_expired_certificate_opens_nothing(machine: Machine) -> None:
+    kept = machine.kept
+    machine.keep(certificate=expired(kept["certificate"], machine.data / "tls"))
+    assert machine.findings()["hub"] == "FAIL"
+    with machine.running() as process:
+        process.wait_for_line('"event": "hub.away"', within_s=WITHIN_S)
+        assert '"event": "hub.connected"' not in process.output()
+    machine.keep(**kept)
+
+
+def expired(certificate: str, authority: Path) -> str:
+    """Return the same certificate by the same authority, but of yesterday."""
+    old = x509.load_pem_x509_certificate(certificate.encode())
+    key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(old.issuer)
+        .public_key(old.public_key())
+        .serial_number(old.serial_number)
+        .not_valid_before(yesterday - timedelta(days=1))
+        .not_valid_after(yesterday)
+    )
+    for one in old.extensions:
+        builder = builder.add_extension(one.value, one.critical)
+    made = builder.sign(key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def rotates_however_often_it_is_killed(machine: Machine) -> None:
