@@ -261,6 +261,6 @@ def test_whatever_it_is_asked_it_starts_nothing_and_reads_only_what_it_always_do
     found = json.loads(done.stdout)
     # Else the test proves nothing.
     assert found["answers"] > 100
-    assert found["opened"] > 100
+    assert found["opened"] > 50
     assert found["started"] == []
     assert found["elsewhere"] == []
