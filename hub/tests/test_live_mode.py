@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.process, pytest.mark.browser]
 READY_MS = 20_000
 # The agent sends every five seconds by itself, and here for this long.
 STEP_S = 5
-WATCHED_MS = 6_000
+WATCHED_MS = 12_000
 
 # What the first chart shows, looked at ten times a second: how often it changes.
 CHANGES = """async (watchedMs) => {
@@ -95,8 +95,9 @@ def test_a_page_that_is_open_brings_a_sample_each_second(
         expect(page.locator("#live-mark")).to_have_text(
             "live · every 1 s", timeout=READY_MS
         )
-        # Without it they would move once or twice.
-        assert page.evaluate(CHANGES, WATCHED_MS) >= 4
+        # Without it they would move twice or three times; a busy machine draws less
+        # often than a sample comes.
+        assert page.evaluate(CHANGES, WATCHED_MS) >= 5
         # A second watcher shares it; the steps of what is stored are as they were.
         other = context.new_page()
         other.goto(page.url)
