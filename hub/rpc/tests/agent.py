@@ -76,17 +76,21 @@ class Agent:
 
 
 @asynccontextmanager
-async def channel(port: int) -> AsyncIterator[Any]:
+async def channel(
+    port: int, options: Sequence[tuple[str, int]] = ()
+) -> AsyncIterator[Any]:
     # A pool of its own: each agent has its connection, as real ones do.
-    options = [("grpc.use_local_subchannel_pool", 1)]
+    options = [("grpc.use_local_subchannel_pool", 1), *options]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as made:
         yield made
 
 
 @asynccontextmanager
-async def agent(port: int, metadata: Metadata = ()) -> AsyncIterator[Agent]:
+async def agent(
+    port: int, metadata: Metadata = (), options: Sequence[tuple[str, int]] = ()
+) -> AsyncIterator[Agent]:
     """Open a stream on a connection of its own."""
-    async with channel(port) as made:
+    async with channel(port, options) as made:
         call = MetricsServiceStub(made).StreamMetrics(metadata=metadata)
         try:
             yield Agent(call)

@@ -179,8 +179,10 @@ async def test_an_agent_that_reads_nothing_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(acks, "WRITE_S", 0.3)
+    # So that little is under way when nobody reads.
+    narrow = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1_024)]
 
-    async with serving() as (server, port), agent(port) as web:
+    async with serving() as (server, port), agent(port, options=narrow) as web:
         sweeping = asyncio.create_task(server._streams.sweep(every_s=0.05))
         await web.hello()
         await web.send(wire.layout("/"))
