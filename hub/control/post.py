@@ -21,7 +21,6 @@ from django.conf import settings
 from msgpack.exceptions import UnpackException  # type: ignore[import-untyped]
 from redis.exceptions import RedisError
 
-from hub.events.ending import end
 from hub.events.patience import waits
 from hub.log import get_logger
 
@@ -34,12 +33,11 @@ GROUP = "control.commands"
 # What a broker that answers at all needs for one of our small messages.
 DEADLINE_S = 2.0
 
-# The loop that serves agents, where the layer is in memory.
-_home: asyncio.AbstractEventLoop | None = None
-
-
 # What is not sealed with our key, or no message at all: somebody else's writing.
 UNREADABLE = (InvalidToken, UnpackException, ValueError, TypeError)
+
+# The loop that serves agents, where the layer is in memory.
+_home: asyncio.AbstractEventLoop | None = None
 
 
 class PostDown(Exception):
@@ -153,10 +151,6 @@ async def _next(box: str) -> Message | None:
     except UNREADABLE as strange:
         log.warning("control.unreadable", error=type(strange).__name__)
         return None
-
-
-async def stop(listening: asyncio.Task[None]) -> None:
-    await end([listening])
 
 
 def _layer() -> Any:

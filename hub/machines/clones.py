@@ -95,8 +95,9 @@ def see(credential: int, epoch: bytes, boot_time_ms: int, *, now: datetime) -> b
     row = _read(credential)
     if row is None:
         return False
+    before = _before(row)
     # Almost always: it is who it was, and nothing is written.
-    if judge(_before(row), hello) == _before(row):
+    if judge(before, hello) == before:
         return True
     with transaction.atomic():
         row = Credential.objects.select_for_update().filter(pk=credential).first()

@@ -71,6 +71,7 @@ POLICIES: Mapping[str, Policy] = {
 # The same words for each kind of wrong credential: they tell an attacker nothing.
 DENIED = "The credential is missing or wrong."
 UNDECIDED = "The hub cannot check credentials now."
+WAIT = "Too many failures from this address; wait."
 NO_CERTIFICATE = "This hub wants the client certificate of this credential."
 
 # What a proxy adds: behind one everybody comes from this machine.
@@ -305,7 +306,7 @@ class Authenticator(grpc.aio.ServerInterceptor):
         )
         if not await self._counting.call(failed):
             code = grpc.StatusCode.RESOURCE_EXHAUSTED
-            await context.abort(code, "Too many failures from this address; wait.")
+            await context.abort(code, WAIT)
         await context.abort(grpc.StatusCode.UNAUTHENTICATED, denied.sentence)
         raise AssertionError("abort raises")
 

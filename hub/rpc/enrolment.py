@@ -27,6 +27,7 @@ from hub.rpc.authenticate import (
     FAILURES,
     FAILURES_WITHIN_S,
     UNDECIDED,
+    WAIT,
     address_of,
     secret_of,
 )
@@ -41,8 +42,6 @@ ROTATIONS = 10
 ROTATIONS_WITHIN_S = 3600.0
 
 CROWDED = "Too many enrol at once; come back in a moment."
-WAIT = "Too many failures from this address; wait."
-
 
 # Anybody may ask: so many at once, and the rest is told to come back.
 MAX_AT_ONCE = 256
