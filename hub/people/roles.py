@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db.models import prefetch_related_objects
 
 
 class Role(StrEnum):
@@ -36,7 +37,9 @@ def role_of(user: Asker) -> Role | None:
         return None
     if user.is_superuser:
         return Role.ADMINISTRATOR
-    groups = set(user.groups.values_list("name", flat=True))
+    # A page asks several times; Django forgets them when they change.
+    prefetch_related_objects([user], "groups")
+    groups = {group.name for group in user.groups.all()}
     if Role.ADMINISTRATOR.value in groups:
         return Role.ADMINISTRATOR
     if user.is_staff or Role.OPERATOR.value in groups:

@@ -198,7 +198,7 @@ def test_the_provider_s_groups_give_and_take_roles(
     come(Client())
 
     assert role_of(User.objects.get()) is Role.VIEWER
-    assert [group.name for group in ada.groups.all()] == ["own"]
+    assert [group.name for group in User.objects.get().groups.all()] == ["own"]
 
 
 def test_a_second_factor_is_asked_for_here_too(provider: Provider) -> None:
