@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from hub.control.fields import Wanted
-from hub.control.merge import Layer, merge
+from hub.control.merge import Layer, Merged, merge
 from hub.control.models import AgentSettings, Rollout, Scope, Standing
 from hub.machines.models import Machine
 
@@ -38,14 +38,14 @@ def standings(
     return found
 
 
-def look(pk: int) -> Standing:
-    """Return where a machine will stand, and write nothing."""
+def look(pk: int) -> tuple[Standing, Merged]:
+    """Return where a machine will stand, and whose word it is; write nothing."""
     row = Standing.objects.filter(pk=pk).first() or Standing(machine_id=pk)
-    wanted = merge(layers([pk])[pk]).wanted
-    if row.version and row.wanted != wanted:
+    merged = merge(layers([pk])[pk])
+    if row.version and row.wanted != merged.wanted:
         row.version += 1
-    row.wanted = wanted
-    return row
+    row.wanted = merged.wanted
+    return row, merged
 
 
 def layers(pks: Collection[int]) -> dict[int, list[Layer]]:

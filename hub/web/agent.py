@@ -17,7 +17,6 @@ from sysmonstm_proto import metrics_pb2 as pb
 
 from hub.control import compile, edit, fields
 from hub.control.forms import SettingsForm
-from hub.control.merge import merge
 from hub.control.models import Revision, Rollout, Stand, Standing
 from hub.machines.models import Machine
 from hub.people import audit, person
@@ -102,7 +101,7 @@ def page(request: HttpRequest, machine_id: str) -> HttpResponse:
         **head.context(request, found),
         "questions": QUESTIONS.items(),
         **_standing(found),
-        **_form(request, found, _unbound(found)),
+        **_form(request, found),
         **credential.context(request, found),
     }
     return render(request, "web/agent.html", context)
@@ -125,12 +124,10 @@ def settle(request: HttpRequest, machine_id: str) -> HttpResponse:
     found = find_machine(request, machine_id)
     own = edit.settings_of(found)
     form = SettingsForm(request.POST, wanted=own.wanted, collectors=_collectors(found))
-    said = ""
-    if form.is_valid():
-        revision = edit.save(own, form.wanted, by=person.of(request))
-        said = _told(request, found, revision)
-        form = _unbound(found)
-    return _answered(request, found, form, said)
+    if not form.is_valid():
+        return _answered(request, found, form=form)
+    revision = edit.save(own, form.wanted, by=person.of(request))
+    return _answered(request, found, said=_told(request, found, revision))
 
 
 @never_cache
@@ -145,8 +142,7 @@ def bring_back(request: HttpRequest, machine_id: str, number: int) -> HttpRespon
         )
     except edit.Unfit as wrong:
         raise Http404(str(wrong)) from wrong
-    said = _told(request, found, revision)
-    return _answered(request, found, _unbound(found), said)
+    return _answered(request, found, said=_told(request, found, revision))
 
 
 @never_cache
@@ -190,7 +186,11 @@ def _told(request: HttpRequest, machine: Machine, revision: Revision | None) -> 
 
 
 def _answered(
-    request: HttpRequest, machine: Machine, form: SettingsForm, said: str
+    request: HttpRequest,
+    machine: Machine,
+    *,
+    form: SettingsForm | None = None,
+    said: str = "",
 ) -> HttpResponse:
     context = _form(request, machine, form) | {"said": said}
     response = render(request, "web/agent_form.html", context)
@@ -200,8 +200,7 @@ def _answered(
 
 
 def _standing(machine: Machine) -> dict[str, Any]:
-    found = compile.look(machine.pk)
-    merged = merge(compile.layers([machine.pk])[machine.pk])
+    found, merged = compile.look(machine.pk)
     return {
         "machine": machine,
         "standing": found,
@@ -236,21 +235,19 @@ def _rollouts(machine: Machine) -> QuerySet[Rollout]:
     )
 
 
-def _form(request: HttpRequest, machine: Machine, form: SettingsForm) -> dict[str, Any]:
+def _form(
+    request: HttpRequest, machine: Machine, form: SettingsForm | None = None
+) -> dict[str, Any]:
+    """Return what the template needs; without a form, one of what is wanted now."""
     own = edit.find(machine)
+    wanted = own.wanted if own else {}
     return {
         "machine": machine,
-        "form": form,
+        "form": form or SettingsForm(wanted=wanted, collectors=_collectors(machine)),
         "may_operate": may_operate(request.user),
         "revisions": own.revisions.all()[:REVISIONS] if own else (),
         "current": own.current.number if own and own.current else 0,
     }
-
-
-def _unbound(machine: Machine) -> SettingsForm:
-    own = edit.find(machine)
-    wanted = own.wanted if own else {}
-    return SettingsForm(wanted=wanted, collectors=_collectors(machine))
 
 
 def _collectors(machine: Machine) -> list[str]:
