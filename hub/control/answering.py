@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 from google.protobuf.message import DecodeError
 from sysmonstm_proto import metrics_pb2 as pb
@@ -13,6 +11,7 @@ from hub.control import post
 from hub.control.control import ControlServicer
 from hub.control.line import ANSWERS, Busy
 from hub.control.post import Message, PostDown
+from hub.events.errands import Errands
 from hub.log import get_logger
 
 log = get_logger(__name__)
@@ -26,7 +25,7 @@ class Answering:
     def __init__(self, servicer: ControlServicer) -> None:
         self._servicer = servicer
         # In the order of each question: "taken" before the answer.
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending = Errands()
 
     def hear(self, question: Message) -> None:
         """Pass a question on, if it is about a machine of ours; never raises."""
@@ -55,18 +54,12 @@ class Answering:
         try:
             line.ask(command, told, timeout_s)
         except Busy:
-            self._spawn(_send(reply, {"type": "control.busy"}))
+            self._sending.start(_send(reply, {"type": "control.busy"}))
         else:
-            self._spawn(_reply(reply, asked, timeout_s))
+            self._sending.start(_reply(reply, asked, timeout_s))
 
     def close(self) -> None:
-        for task in self._sending:
-            task.cancel()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._sending.cancel()
 
 
 async def _reply(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -14,6 +13,7 @@ from sysmonstm_proto.metrics_pb2_grpc import ControlServiceServicer
 from hub.control.line import Context, Line, Unasked
 from hub.control.refusals import abort, machine_of
 from hub.control.threads import Calling, Threads
+from hub.events.errands import Errands
 from hub.log import get_logger
 
 log = get_logger(__name__)
@@ -35,8 +35,7 @@ class ControlServicer(ControlServiceServicer):
         self._newest: dict[int, Line] = {}
         self._open: set[Line] = set()
         self._leaving = False
-        # The loop keeps only weak references to tasks.
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -89,7 +88,7 @@ class ControlServicer(ControlServiceServicer):
         line.version = hello.agent_version[:128]
         old, self._newest[line.pk] = self._newest.get(line.pk), line
         if old is not None:
-            self._spawn(old.end(grpc.StatusCode.ABORTED, TAKEN_OVER))
+            self._errands.start(old.end(grpc.StatusCode.ABORTED, TAKEN_OVER))
         while isinstance(answer := await context.read(), pb.ControlAnswer):
             if answer.HasField("hello"):
                 await abort(
@@ -104,7 +103,9 @@ class ControlServicer(ControlServiceServicer):
         late = f"No Hello within {self._hello_s:.0f} s."
         watchdog = asyncio.get_running_loop().call_later(
             self._hello_s,
-            lambda: self._spawn(line.end(grpc.StatusCode.DEADLINE_EXCEEDED, late)),
+            lambda: self._errands.start(
+                line.end(grpc.StatusCode.DEADLINE_EXCEEDED, late)
+            ),
         )
         try:
             first = await context.read()
@@ -123,15 +124,10 @@ class ControlServicer(ControlServiceServicer):
     def end(self, pk: int, code: grpc.StatusCode, sentence: str) -> None:
         """End a machine's line; it may come back."""
         if (line := self._newest.get(pk)) is not None:
-            self._spawn(line.end(code, sentence))
+            self._errands.start(line.end(code, sentence))
 
     async def leave(self) -> None:
         """Take no more lines, and end those there are."""
         self._leaving = True
         code = grpc.StatusCode.UNAVAILABLE
         await asyncio.gather(*(line.end(code, LEAVING) for line in [*self._open]))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -14,6 +14,7 @@ from datetime import datetime
 from django.utils import timezone
 from sysmonstm_proto import metrics_pb2 as pb
 
+from hub.events.errands import Errands
 from hub.ingest import text
 from hub.ingest.announce import Announcer
 from hub.ingest.greeter import changed
@@ -41,8 +42,7 @@ class Farewells:
         self, announcer: Announcer, lookups: Lookups, *, sleep: Sleep = asyncio.sleep
     ) -> None:
         self._announcer, self._lookups, self._sleep = announcer, lookups, sleep
-        # The loop keeps only weak references to tasks.
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
 
     def hear(self, stream: Stream, said: pb.Goodbye) -> None:
         """Note that the stream's machine leaves; saying it again says nothing."""
@@ -51,13 +51,10 @@ class Farewells:
         stream.leaves = True
         reason = text.plain(said.reason, limit_bytes=MAX_REASON_BYTES)
         log.info("agent.leaves", machine=stream.machine, reason=reason)
-        task = asyncio.create_task(self._note(stream.machine, timezone.now()))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._errands.start(self._note(stream.machine, timezone.now()))
 
     def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+        self._errands.cancel()
 
     async def _note(self, machine: int, at: datetime) -> None:
         pause_s = FIRST_PAUSE_S

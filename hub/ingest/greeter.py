@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import orjson
 from sysmonstm_proto import metrics_pb2 as pb
 from sysmonstm_proto.limits import DEFAULT_WINDOW
 
+from hub.events.errands import Errands
 from hub.events.event import MACHINES_CHANGED, Event
 from hub.ingest import hello, rivals, text
 from hub.ingest.acquaintances import Acquaintance, Acquaintances
@@ -52,8 +51,7 @@ class Greeter:
         self._streams, self._announcer = streams, announcer
         self._lookups, self._is_away = lookups, is_away
         self._known = Acquaintances()
-        # The loop keeps only weak references to tasks.
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._errands = Errands()
 
     async def welcome(
         self, stream: Stream, said: pb.Hello, caller: Caller
@@ -113,7 +111,7 @@ class Greeter:
         cursor = await self._lookups.call(raw.cursor, machine.pk, epoch)
         self._known.note(arrival.machine_id, Acquaintance(machine.pk, epoch, cursor))
         if is_new:
-            self._spawn(self._announcer.publish(changed(machine)))
+            self._errands.start(self._announcer.publish(changed(machine)))
         return cursor
 
     async def _take(
@@ -124,12 +122,9 @@ class Greeter:
         late_ms -= stream.clock_skew_ms
         source = Source(known.machine, known.epoch, late_ms)
         await self._streams.take(stream, source)
-        self._spawn(self._announcer.publish(rivals.opened(known.machine, stream.mark)))
-
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._errands.start(
+            self._announcer.publish(rivals.opened(known.machine, stream.mark))
+        )
 
 
 def changed(machine: Machine) -> Event:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, NoReturn
 
 import grpc
@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from sysmonstm_proto import metrics_pb2 as pb
 from sysmonstm_proto.metrics_pb2_grpc import MetricsServiceServicer
 
+from hub.events.errands import Errands
 from hub.ingest import decode, states
 from hub.ingest.acks import MachineGone
 from hub.ingest.announce import Announcer
@@ -77,16 +78,14 @@ class MetricsServicer(MetricsServiceServicer):
         self._rations = Rations()
         self._instants = Instants(announcer)
         self._farewells = Farewells(announcer, self._lookups)
-        # The loop keeps only weak references to tasks.
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._errands = Errands()
 
     async def close(self) -> None:
         self._instants.close()
         self._farewells.close()
         self._learner.close()
         await self._lookups.close()
-        for task in self._tasks:
-            task.cancel()
+        self._errands.cancel()
 
     # -- samples
 
@@ -138,7 +137,7 @@ class MetricsServicer(MetricsServiceServicer):
         if stream.ended:
             return
         await context.write(welcome)
-        acker = self._spawn(_send_acks(stream, context))
+        acker = self._errands.start(_send_acks(stream, context))
         try:
             last = await self._read(stream, context, welcome)
             if not stream.ended:
@@ -168,7 +167,7 @@ class MetricsServicer(MetricsServiceServicer):
 
     def _no_hello(self, stream: Stream) -> None:
         sentence = f"No Hello within {self._hello_s:.0f} s."
-        self._spawn(stream.end(grpc.StatusCode.DEADLINE_EXCEEDED, sentence))
+        self._errands.start(stream.end(grpc.StatusCode.DEADLINE_EXCEEDED, sentence))
 
     async def _read(
         self, stream: Stream, context: Context, welcome: pb.StreamAck
@@ -269,14 +268,6 @@ class MetricsServicer(MetricsServiceServicer):
             return await self._lookups.call(states.newest, machines)
         except HUB_FAULTS as fault:
             await _unavailable(context, fault)
-
-    # -- the rest
-
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
 
 async def _send_acks(stream: Stream, context: Context) -> None:

@@ -6,11 +6,11 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import grpc
 
+from hub.events.errands import Errands
 from hub.ingest.decode import Source
 from hub.ingest.stream import Stream
 
@@ -61,8 +61,7 @@ class Streams:
         self._peers: Counter[str] = Counter()
         self._newest: dict[int, Stream] = {}
         self._lagging: set[Stream] = set()
-        # The loop keeps only weak references to tasks.
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
         self.leaving = False
 
     def __len__(self) -> int:
@@ -103,7 +102,7 @@ class Streams:
         if own.mark == mark:
             own.announced = True
         elif own.announced or time.monotonic() - own.opened_s > HEARD_WITHIN_S:
-            self._spawn(own.end(grpc.StatusCode.ABORTED, TAKEN_OVER))
+            self._errands.start(own.end(grpc.StatusCode.ABORTED, TAKEN_OVER))
 
     def of(self, machine: int) -> Stream | None:
         """Return the machine's own stream, if this process holds it."""
@@ -120,7 +119,7 @@ class Streams:
         lagging, self._lagging = self._lagging, set()
         spread_s = min(LONGEST_SPREAD_S, len(lagging) * SPREAD_S)
         for stream in lagging:
-            self._spawn(_call_back(stream, random.uniform(0, spread_s)))
+            self._errands.start(_call_back(stream, random.uniform(0, spread_s)))
 
     def close(self, stream: Stream) -> None:
         """Count a stream out. An ended one leaves its successor alone."""
@@ -167,11 +166,6 @@ class Streams:
         code = grpc.StatusCode.UNAVAILABLE
         await _end_all(streams, code, "The hub is restarting.")
         await asyncio.gather(*(stream.finished.wait() for stream in streams))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 async def _call_back(stream: Stream, after_s: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 from django.utils import timezone
 
+from hub.events.errands import Errands
 from hub.ingest.allowance import Allowance
 from hub.ingest.open_call import OpenCall
 from hub.log import get_logger
@@ -73,8 +74,7 @@ class Calls:
         self._begun: OrderedDict[tuple[str, str], Allowance] = OrderedDict()
         self._open: set[Call] = set()
         self._counts: Counter[tuple[str, str]] = Counter()
-        # The loop keeps only weak references to tasks.
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = Errands()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -145,6 +145,4 @@ class Calls:
             return
         machine = call.holder.machine_id if call.holder else ""
         log.warning("call.ended", method=call.key[0], machine=machine, why=sentence)
-        task = asyncio.create_task(call.end(code, sentence))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._ending.start(call.end(code, sentence))

@@ -109,7 +109,7 @@ async def test_who_has_no_credential_is_counted_by_address(
 
 async def settle(calls: Calls) -> None:
     async with asyncio.timeout(5):
-        await asyncio.gather(*calls._tasks)
+        await asyncio.gather(*calls._ending)
 
 
 async def handle(calls: Calls, context: Any, *, stubborn: bool) -> str:
