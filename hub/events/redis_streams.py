@@ -61,7 +61,7 @@ class RedisStreamsBus:
         ] = {}
 
     async def publish(self, event: Event) -> None:
-        if self._breaker.refuses():
+        if self._breaker.open:
             raise BusDown("Redis did not answer a moment ago")
         try:
             async with asyncio.timeout(DEADLINE_S):

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 
 from hub.events.bus import Bus
 from hub.events.event import METRICS_RAW, BusDown, Event
-from hub.ingest.breaker import Breaker
+from hub.events.patience import Breaker
+from hub.ingest.breaker import breaker
 from hub.ingest.decode import finite
 from hub.ingest.told import Told
 from hub.ingest.workers import Workers
@@ -36,19 +37,10 @@ DEADLINE_S = 3.0
 class Announcer:
     """Tells hot state and bus about committed batches, in order."""
 
-    def __init__(
-        self,
-        hot: Hot,
-        bus: Bus,
-        *,
-        queue_limit: int = QUEUE_LIMIT,
-        hot_breaker: Breaker | None = None,
-        bus_breaker: Breaker | None = None,
-    ) -> None:
+    def __init__(self, hot: Hot, bus: Bus, *, queue_limit: int = QUEUE_LIMIT) -> None:
         self._hot, self._bus = hot, bus
         self._queue_limit = queue_limit
-        self._hot_breaker = hot_breaker or Breaker()
-        self._bus_breaker = bus_breaker or Breaker()
+        self._hot_breaker, self._bus_breaker = breaker(), breaker()
         self._batches: deque[Sequence[StoredSample]] = deque()
         self._waiting = 0
         self._wake = asyncio.Event()

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from django.db import close_old_connections
 
-from hub.ingest.breaker import Breaker
+from hub.ingest.breaker import breaker
 from hub.ingest.workers import Workers
 from hub.storage.database import DatabaseDown, guard
 
@@ -27,7 +27,7 @@ class Lookups:
     def __init__(self, *, within_s: float = WITHIN_S) -> None:
         self._within_s = within_s
         self._workers = Workers("lookup", THREADS)
-        self._breaker = Breaker()
+        self._breaker = breaker()
         # A thousand agents that come back at once wait here, and not in the time
         # that the database has for its answer.
         self._turns = asyncio.Semaphore(THREADS)

@@ -17,7 +17,7 @@ from sysmonstm_proto import metrics_pb2 as pb
 from hub.events.event import PROCESSES_SEEN, Event
 from hub.ingest import text
 from hub.ingest.announce import DEADLINE_S, Announcer
-from hub.ingest.breaker import Breaker
+from hub.ingest.breaker import breaker
 from hub.ingest.stream import Stream
 from hub.ingest.workers import Workers
 from hub.log import get_logger
@@ -68,7 +68,7 @@ class Sightings:
         self._hot, self._announcer = hot, announcer
         self._waiting: deque[tuple[Snapshot, int]] = deque()
         self._wake = asyncio.Event()
-        self._breaker = Breaker()
+        self._breaker = breaker()
         self._workers = Workers("processes")
         # Snapshots dropped: refused, too many, or not kept in time.
         self.dropped = 0

@@ -24,13 +24,14 @@ def test_pauses_grow_to_their_cap_and_vary() -> None:
 def test_a_breaker_refuses_after_a_failure_and_tries_again_later() -> None:
     clock = Clock()
     breaker = Breaker(clock=clock)
-    assert not breaker.refuses()
+    seen = [breaker.open]
 
     breaker.failed()
-    assert breaker.refuses()
-
+    seen.append(breaker.open)
     clock.now += 0.1
-    assert not breaker.refuses()
+    seen.append(breaker.open)
+
+    assert seen == [False, True, False]
 
 
 def test_a_breaker_never_refuses_for_longer_than_five_seconds() -> None:
@@ -41,7 +42,7 @@ def test_a_breaker_never_refuses_for_longer_than_five_seconds() -> None:
         breaker.failed()
     clock.now += 5.0
 
-    assert not breaker.refuses()
+    assert not breaker.open
 
 
 def test_a_success_makes_a_breaker_patient_again() -> None:
@@ -54,4 +55,18 @@ def test_a_success_makes_a_breaker_patient_again() -> None:
     breaker.failed()
     clock.now += 0.1
 
-    assert not breaker.refuses()
+    assert not breaker.open
+
+
+def test_a_breaker_is_broken_until_something_succeeds() -> None:
+    clock = Clock()
+    breaker = Breaker(clock=clock)
+    seen = [breaker.broken]
+
+    breaker.failed()
+    clock.now += 60
+    seen.append(breaker.broken)
+    breaker.succeeded()
+    seen.append(breaker.broken)
+
+    assert seen == [False, True, False]
