@@ -7,14 +7,15 @@ switches a whole site off should not be called for each machine of it.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from itertools import islice
 
 from django.utils import timezone
 from sysmonstm_proto import metrics_pb2 as pb
 
 from hub.events.errands import Errands
+from hub.events.patience import waits
 from hub.ingest import text
 from hub.ingest.announce import Announcer
 from hub.ingest.greeter import changed
@@ -29,7 +30,7 @@ log = get_logger(__name__)
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 # About four minutes.
-TRIES = 12
+TRIES = 15
 MAX_REASON_BYTES = 64
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -57,8 +58,9 @@ class Farewells:
         self._errands.cancel()
 
     async def _note(self, machine: int, at: datetime) -> None:
-        pause_s = FIRST_PAUSE_S
-        for _ in range(TRIES):
+        for pause_s in islice(
+            waits(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S), TRIES
+        ):
             try:
                 left = await self._lookups.call(registry.leave, machine, at)
             except HUB_FAULTS as fault:
@@ -67,6 +69,5 @@ class Farewells:
                 if left is not None:
                     await self._announcer.publish(changed(left))
                 return
-            await self._sleep(random.uniform(0.75, 1.0) * pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            await self._sleep(pause_s)
         log.warning("farewell.lost", machine=machine)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 
+from hub.events.patience import waits
 from hub.ingest.decode import Known
 from hub.ingest.isolate import HUB_FAULTS
 from hub.ingest.lookups import Lookups
@@ -98,11 +98,12 @@ class Learner:
 
     async def _mend(self) -> None:
         """Store what was placed, as soon as the database takes it."""
-        pause_s, since_s = FIRST_PAUSE_S, 0.0
+        pauses = waits(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
+        since_s = 0.0
         while self._placed:
-            await self._sleep(random.uniform(0.75, 1.0) * pause_s)
+            pause_s = next(pauses)
+            await self._sleep(pause_s)
             since_s += pause_s
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             for number in list(self._placed):
                 if not await self._store(number):
                     break

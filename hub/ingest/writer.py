@@ -15,7 +15,6 @@ Whoever finds none drops what it has: it was not acknowledged, so the agent keep
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -25,6 +24,7 @@ from sysmonstm_proto import metrics_pb2 as pb
 
 from hub import metrics
 from hub.events.ending import end
+from hub.events.patience import waits
 from hub.ingest.acks import Acks
 from hub.ingest.announce import Announcer
 from hub.ingest.decode import Refused, Source
@@ -62,7 +62,7 @@ GATHER_LONGER = ((80, 0.2), (20, 0.1))
 # The database is away when a batch has not been committed by then.
 AWAY_S = 1.0
 
-FIRST_PAUSE_S = 0.1
+FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 
 
@@ -238,6 +238,7 @@ class Writer:
     async def _stored(self, items: list[Item]) -> Outcome:
         """Try until the database has taken or refused each sample."""
         outcome, tries = Outcome(), 0
+        pauses = waits(first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
         while True:
             began = time.perf_counter()
             try:
@@ -245,7 +246,7 @@ class Writer:
             except HUB_FAULTS as fault:
                 tries += 1
                 self._failing(fault, len(items))
-                await self._sleep(_pause_s(tries))
+                await self._sleep(next(pauses))
             else:
                 self.stats.commit_s = time.perf_counter() - began
                 metrics.COMMIT.observe(self.stats.commit_s)
@@ -314,8 +315,3 @@ def _refuse(chunks: list[Chunk], outcome: Outcome) -> None:
 def _gather_s(chunks: int, at_least_s: float) -> float:
     longer = (longer_s for many, longer_s in GATHER_LONGER if chunks >= many)
     return max(at_least_s, next(longer, 0.0))
-
-
-def _pause_s(tries: int) -> float:
-    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(tries, 16))
-    return longest * random.uniform(0.5, 1.0)

@@ -50,10 +50,10 @@ def learn(series: Sequence[SeriesInfo]) -> LayoutInfo:
 
     Metrics are described by whoever came last. Raises DatabaseDown.
     """
-    known = at_hand(series)
+    digest = _digest(series)
+    known = _learnt(digest)
     if known is not None:
         return known
-    digest = _digest(series)
     with guard():
         number = _store(digest, series)
     return keep(LayoutInfo(number, tuple(series)), digest)
@@ -61,7 +61,7 @@ def learn(series: Sequence[SeriesInfo]) -> LayoutInfo:
 
 def at_hand(series: Sequence[SeriesInfo]) -> LayoutInfo | None:
     """Return the layout of these series if this process has learnt it of late."""
-    return learnt(_digest(series), within_s=LEASE.total_seconds())
+    return _learnt(_digest(series))
 
 
 def get(layout_id: int) -> LayoutInfo:
@@ -86,6 +86,10 @@ def touch(ids: Iterable[int], at: datetime) -> None:
     """Note that layouts were in use until a moment."""
     used = Layout.objects.filter(pk__in=set(ids), last_used__lt=at - LEASE)
     used.update(last_used=at)
+
+
+def _learnt(digest: bytes) -> LayoutInfo | None:
+    return learnt(digest, within_s=LEASE.total_seconds())
 
 
 def _digest(series: Sequence[SeriesInfo]) -> bytes:
