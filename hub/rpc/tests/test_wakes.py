@@ -140,6 +140,28 @@ def test_after_its_end_the_socket_is_left_alone(
     run(work)
 
 
+def test_a_handler_of_another_name_is_heard_as_on_any_loop(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    read, write = pair
+    heard: list[bytes] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(read, lambda: heard.append(read.recv(1)))
+        for _ in range(50):
+            write.send(b"1")
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(EVERY_S)
+        loop.remove_reader(read)
+        write.send(b"1")
+        await asyncio.sleep(EVERY_S)
+
+    run(work)
+
+    assert heard == [b"1"] * 50
+
+
 def test_grpc_is_heard_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[wakes.Wakes] = []
 
