@@ -99,12 +99,11 @@ def tell(role: str, *, lifetime_s: float) -> None:
         "place": place,
         "text": generate_latest(metrics.registry).decode(),
         "figures": recent.figures(),
-        # As it is now; figures are noted every ten seconds.
-        "is_failing": storing.is_failing(),
     }
     name = f"{PREFIX}{role}:{place}"
     get_shelf().put(name, orjson.dumps(told), lifetime_s=lifetime_s)
     if role == trust.LISTENER:
+        storing.tell(lifetime_s=lifetime_s)
         trust.tell(lifetime_s=lifetime_s)
 
 

@@ -27,8 +27,6 @@ class Process:
     place: str
     text: str
     figures: Figures
-    # Its writer waits for the database, see `storing.py`.
-    is_failing: bool = False
 
 
 class Families(Collector):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import orjson
 import pytest
 from asgiref.sync import sync_to_async
 from django.test import Client
 
 from hub import metrics
+from hub.health import background
 from hub.health.dependencies import STORING, findings, probes
 from hub.health.probe import State
-from hub.health.shelf import PREFIX, MemoryShelf, set_shelf
+from hub.health.shelf import MemoryShelf, set_shelf
+from hub.health.storing import PREFIX, WAITS, WRITES
 from hub.health.trouble import of_dependencies
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,8 +31,7 @@ def shelf() -> Iterator[MemoryShelf]:
 
 def tell(shelf: MemoryShelf, *, failing: bool, place: str = "there") -> None:
     """Say what a grpcserve says of itself."""
-    told = {"is_failing": failing}
-    shelf.put(f"{PREFIX}grpcserve:{place}", orjson.dumps(told), lifetime_s=30)
+    shelf.put(f"{PREFIX}{place}", WAITS if failing else WRITES, lifetime_s=30)
 
 
 async def test_while_writers_get_rid_of_their_samples_all_is_well(
@@ -40,6 +40,19 @@ async def test_while_writers_get_rid_of_their_samples_all_is_well(
     tell(shelf, failing=False)
 
     assert (await findings())[STORING].state == State.OK
+
+
+async def test_what_one_that_listens_tells_the_others_is_read(
+    shelf: MemoryShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics.FAILING.follow(lambda: 1)
+    background.tell("grpcserve", lifetime_s=30)
+    metrics.FAILING.follow(lambda: 0)
+    alone = (await findings())[STORING].state
+    monkeypatch.setattr(metrics.Role, "place", "another")
+    probes.cache_clear()
+
+    assert (alone, (await findings())[STORING].state) == (State.OK, State.DOWN)
 
 
 async def test_this_process_knows_itself_better_than_the_shelf(
