@@ -48,6 +48,8 @@ class Env(BaseSettings):
     # What agents may present that are not enrolled; empty: those on this machine
     # need nothing, and others enrol.
     agent_token: str = ""
+    # So many new machines an hour may come with it, a fifth of them from one address.
+    agent_token_new_per_hour: Annotated[int, Field(ge=0)] = 500
     # auto: TLS beyond this machine, unless plain text is allowed there.
     grpc_tls: Literal["auto", "on", "off"] = "auto"
     grpc_allow_plaintext: bool = False

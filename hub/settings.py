@@ -56,6 +56,7 @@ HTTP_HOST, HTTP_PORT = ENV.http_host, ENV.http_port
 GRPC_HOST, GRPC_PORT = ENV.grpc_host, ENV.grpc_port
 GRPC_PUBLIC_ADDRESS = ENV.grpc_public_address
 AGENT_TOKEN = ENV.agent_token
+AGENT_TOKEN_NEW_PER_HOUR = ENV.agent_token_new_per_hour
 GRPC_ALLOW_PLAINTEXT = ENV.grpc_allow_plaintext
 GRPC_TLS, GRPC_MTLS = ENV.grpc_tls, ENV.grpc_mtls
 GRPC_TLS_CERT, GRPC_TLS_KEY = ENV.grpc_tls_cert, ENV.grpc_tls_key

@@ -20,6 +20,9 @@ class Caller:
     # The keys of the agent's own credential and of its machine; 0 = it has none.
     credential: int = 0
     pk: int = 0
+    # Where somebody calls from who has only the shared token, "" = this machine;
+    # None = they have something else.
+    shared_from: str | None = None
 
     def machine(self, named: str) -> str:
         """Return the machine that this caller's samples belong to."""

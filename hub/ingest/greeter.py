@@ -58,8 +58,8 @@ class Greeter:
     ) -> pb.StreamAck:
         """Make the stream its machine's own; return what to answer.
 
-        Raises BadHello, NotIts, and DatabaseDown when only the database knows the
-        machine.
+        Raises BadHello, NotIts, TooManyNew, and DatabaseDown when only the database
+        knows the machine.
         """
         now_ms = _now_ms()
         arrival = hello.arrival(said, caller.machine(said.machine_id), now_ms=now_ms)
@@ -104,7 +104,12 @@ class Greeter:
         """Welcome by the database; return the cursor."""
         if self._is_away():
             raise DatabaseDown("the database does not answer")
-        arrive = partial(registry.arrive, credential=caller.credential, epoch=epoch)
+        arrive = partial(
+            registry.arrive,
+            credential=caller.credential,
+            epoch=epoch,
+            shared_from=caller.shared_from,
+        )
         machine, is_new = await self._lookups.call(arrive, arrival)
         await self._take(stream, arrival, Acquaintance(machine.pk, epoch, 0))
         # What the stream before has queued is committed first.

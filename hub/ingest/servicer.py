@@ -37,6 +37,7 @@ from hub.ingest.streams import Leaving, Streams, TooMany
 from hub.ingest.writer import Chunk, Writer
 from hub.log import get_logger
 from hub.machines import registry
+from hub.machines.newcomers import TooManyNew
 from hub.machines.registry import NotIts
 from hub.storage import layouts
 from hub.storage.raw import Incoming
@@ -109,7 +110,7 @@ class MetricsServicer(MetricsServiceServicer):
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, "That is not a MetricsRequest."
             )
-        except TooMany as refused:
+        except (TooMany, TooManyNew) as refused:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(refused))
         except Exhausted as refused:
             await _wait(context, refused, stream)

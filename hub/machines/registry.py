@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-from django.db.models import Exists, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from hub.machines import clones
+from hub.machines import clones, newcomers
 from hub.machines.models import Credential, Machine
 from hub.machines.sight import limits_of, within
 
@@ -36,18 +36,23 @@ class NotIts(Exception):
 
 
 def arrive(
-    hello: Arrival, *, credential: int = 0, epoch: bytes = b""
+    hello: Arrival,
+    *,
+    credential: int = 0,
+    epoch: bytes = b"",
+    shared_from: str | None = None,
 ) -> tuple[Machine, bool]:
     """Note that a machine said hello; tell whether it is new.
 
     `credential` is the one that the agent has proved, 0 where it has none of its
-    own. Raises NotIts.
+    own. `shared_from` is where it calls from with the shared token, None where it
+    has something else. Raises NotIts, TooManyNew.
     """
     now = timezone.now()
     if credential:
         _check(credential, epoch, hello, now)
-    else:
-        _check_unproved(hello.machine_id)
+    elif not _is_known_unproved(hello.machine_id) and shared_from is not None:
+        newcomers.admit(shared_from)
     facts = {
         "agent_version": hello.agent_version,
         "os": hello.os,
@@ -74,14 +79,18 @@ def spoken_for(machine_id: str, credential: int) -> Machine | None:
         # PostgreSQL knows no such text.
         return None
     if not credential:
-        _check_unproved(machine_id)
+        _is_known_unproved(machine_id)
     return Machine.objects.filter(machine_id=machine_id).first()
 
 
-def _check_unproved(machine_id: str) -> None:
+def _is_known_unproved(machine_id: str) -> bool:
+    """Tell whether there is such a machine; raises NotIts if it has a credential."""
     # Not even a revoked one: who is cut must not come back by another door.
-    if Credential.objects.filter(machine__machine_id=machine_id).exists():
+    own = Credential.objects.filter(machine=OuterRef("pk"))
+    found = Machine.objects.filter(machine_id=machine_id).values_list(Exists(own))
+    if (True,) in (known := list(found)):
         raise NotIts("This machine has a credential of its own; speak with that.")
+    return bool(known)
 
 
 def _check(credential: int, epoch: bytes, hello: Arrival, now: datetime) -> None:

@@ -136,8 +136,12 @@ async def _agent(asked: Asked, roster: Roster) -> tuple[Caller, Holder | None]:
     secret = asked.secret
     if not secret and _is_trusted(asked):
         return Caller(), None
-    if _is_agent_token(secret) or _is_from_inside(asked):
+    if _is_from_inside(asked):
         return Caller(), None
+    if _is_agent_token(secret):
+        # Here it may be a proxy, and so anybody.
+        here = is_loopback_peer(asked.peer)
+        return Caller(shared_from="" if here else address_of(asked.peer)), None
     if inside.is_probe(secret):
         return Caller(machine_id=CANARY), None
     # Looked for whatever it is: the time must not say what was wrong with it.

@@ -38,8 +38,8 @@ IDENTITY: tuple[Mutant, ...] = (
     Mutant(
         "identity: who has a credential is spoken for with it alone",
         "hub/machines/registry.py",
-        "    else:\n        _check_unproved(hello.machine_id)",
-        "    else:\n        pass",
+        "    elif not _is_known_unproved(hello.machine_id)",
+        "    elif False",
         "hub/rpc/tests/test_enrolment.py hub/rpc/tests/test_revocation.py",
     ),
     Mutant(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pytest_django import Settings
 
 from hub.ingest import rations
 from hub.ingest.tests import wire
 from hub.machines import credentials
+from hub.machines.models import Credential, Machine
 from hub.rpc import authenticate, calls
 from hub.rpc.authenticate import DENIED
 from hub.rpc.tests.agent import PATIENCE_S, agent, channel, serving
@@ -79,6 +81,31 @@ async def test_a_stranger_does_not_hold_calls_without_end(
     assert raised.value.code() == Code.RESOURCE_EXHAUSTED
 
 
+async def test_the_shared_token_makes_so_many_machines_and_no_more(
+    settings: Settings,
+) -> None:
+    settings.AGENT_TOKEN_NEW_PER_HOUR = 2
+    shared = bearer(settings.AGENT_TOKEN)
+    own, _ = await enrolled("enrolled")
+
+    async with serving() as (_, port):
+        for name in ("web-1", "web-2"):
+            async with agent(port, shared) as web:
+                await web.hello(name)
+        async with agent(port, shared) as web:
+            await web.send(wire.hello("web-3"))
+            code, sentence = await web.end()
+        # Those that are known come back, and an enrolled one needs no room.
+        for name, metadata in (("web-1", shared), ("enrolled", bearer(own))):
+            async with agent(port, metadata) as web:
+                await web.hello(name)
+
+    assert code == Code.RESOURCE_EXHAUSTED
+    assert sentence.startswith("The shared token makes 2 new machines an hour;")
+    names = [machine.machine_id async for machine in Machine.objects.all()]
+    assert names == ["enrolled", "web-1", "web-2"]
+
+
 async def test_who_sends_too_much_is_told_when_to_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -137,9 +164,22 @@ async def test_each_wrong_credential_gets_the_same_answer_in_the_same_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(authenticate, "FAILURES", 1000)
+    good, _ = await enrolled("web-0")
     revoked, pk = await enrolled("web-1")
     await sync_to_async(credentials.revoke)(pk, None)
-    wrong: dict[str, Any] = {**WRONG, "revoked": bearer(revoked)}
+    deleted, gone = await enrolled("web-2")
+    await Machine.objects.filter(pk=gone).adelete()
+    replaced, pk = await enrolled("web-3")
+    own = await Credential.objects.aget(machine=pk)
+    long_ago = timezone.now() - timedelta(hours=1)
+    await sync_to_async(credentials.rotate)(own.pk, agents_secret(), now=long_ago)
+    wrong: dict[str, Any] = {
+        **WRONG,
+        "with a space after it": bearer(f"{good} "),
+        "revoked": bearer(revoked),
+        "deleted": bearer(deleted),
+        "expired": bearer(replaced),
+    }
     took: dict[str, list[float]] = {kind: [] for kind in wrong}
     said = set()
 
@@ -151,9 +191,10 @@ async def test_each_wrong_credential_gets_the_same_answer_in_the_same_time(
                     said.add(await web.end())
                 took[kind].append(time.perf_counter() - began)
 
-    medians = [statistics.median(times) for times in took.values()]
+    # What each takes where nothing else came between, on a busy machine as well.
+    least = [min(times) for times in took.values()]
     assert said == {(Code.UNAUTHENTICATED, DENIED)}
-    assert max(medians) - min(medians) < 0.010
+    assert max(least) - min(least) < 0.010
 
 
 @pytest.mark.parametrize("kind", WRONG)
@@ -166,13 +207,11 @@ async def test_ten_failures_a_minute_are_answered_whatever_else_was_wrong(
     codes = []
 
     async with serving() as (_, port):
-        # A new minute may begin within these: one of the two sees eleven.
-        for _ in range(22):
+        for _ in range(12):
             async with agent(port, metadata) as web:
                 codes.append((await web.end())[0])
         # One machine that is misconfigured does not lock its neighbours out.
         async with agent(port, bearer(known)) as web:
             await web.hello()
 
-    assert codes[:10] == [Code.UNAUTHENTICATED] * 10
-    assert Code.RESOURCE_EXHAUSTED in codes[10:]
+    assert codes == [Code.UNAUTHENTICATED] * 10 + [Code.RESOURCE_EXHAUSTED] * 2
