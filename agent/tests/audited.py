@@ -19,7 +19,8 @@ from typing import Any
 from sysmonstm_proto import metrics_pb2 as pb
 
 from tests.conftest import FIXTURES
-from tests.whole_hub import WholeHub, agent_of, until
+from tests.patience import until
+from tests.whole_hub import WholeHub, agent_of
 
 # https://docs.python.org/3/library/audit_events.html
 STARTS = (
@@ -133,11 +134,11 @@ async def ask_everything(hub: WholeHub, audit: Audit) -> None:
         await hub.controls.call.write(command)
         if number % 10 == 0:
             await hub.configs.wishes.put(wishes(chance))
-    await until(lambda: len(hub.configs.reports) == NONSENSE // 10, limit_s=60)
+    await until(lambda: len(hub.configs.reports) == NONSENSE // 10)
     # Nonsense may ask for its answer in no time, and then gets none. This one comes
     # after all of it has been heard.
     last = await hub.controls.send(timeout_s=60, ping=pb.Ping())
-    await until(lambda: hub.controls.answer(last), limit_s=60)
+    await until(lambda: hub.controls.answer(last))
     audit.on = False
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 # Name, load state, active state.
 Unit = tuple[str, str, str]
 RECORDED = Path(__file__).parent / "fixtures" / "bus"
@@ -137,7 +139,7 @@ def listening(path: Path, units: Sequence[Unit] = ()) -> Iterator[Bus]:
                 except OSError:
                     return
                 with connection:
-                    connection.settimeout(5)
+                    connection.settimeout(PATIENCE_S)
                     try:
                         bus.talk(connection)
                     except OSError:
@@ -149,4 +151,4 @@ def listening(path: Path, units: Sequence[Unit] = ()) -> Iterator[Bus]:
             yield bus
         finally:
             server.shutdown(socket.SHUT_RDWR)
-            thread.join(6)
+            thread.join(PATIENCE_S)

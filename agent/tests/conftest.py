@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sysmonstm_agent.collectors.filesystem import Filesystem
 from sysmonstm_agent.files import Files
 
 from tests.engine import Engine, listening
+from tests.patience import PATIENCE_S
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -50,6 +52,15 @@ def machine(name: str) -> Moving:
     files = Moving(linux=True)
     files.become(name)
     return files
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be given up since the machine is slow; who tests that says when."""
+    monkeypatch.setattr("sysmonstm_agent.agent.LEAVE_S", PATIENCE_S)
+    monkeypatch.setattr("sysmonstm_agent.companion.PART_S", PATIENCE_S)
+    given = Filesystem.__init__.__kwdefaults__ or {}
+    monkeypatch.setitem(given, "deadline_s", PATIENCE_S)
 
 
 @pytest.fixture(autouse=True)

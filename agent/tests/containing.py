@@ -11,6 +11,7 @@ from sysmonstm_agent.files import Files
 from sysmonstm_agent.metric import Reading
 
 from tests.conftest import machine
+from tests.patience import PATIENCE_S
 from tests.test_values import spell
 
 # Half an hour after the moment of the written answers.
@@ -30,7 +31,7 @@ def containers(
 
 def collect(collector: Containers, now_s: float = 100.0) -> dict[str, float]:
     """Collect, after whatever is under way has been answered."""
-    deadline_s = time.monotonic() + 5
+    deadline_s = time.monotonic() + PATIENCE_S
     while True:
         readings: list[Reading] = []
         try:

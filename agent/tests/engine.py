@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE_S
+
 ANSWERS = Path(__file__).parent / "fixtures" / "engine"
 
 
@@ -110,7 +112,7 @@ def listening(path: Path) -> Iterator[Engine]:
             engine.silent.clear()
             # Wakes it up where it waits for the next to call.
             server.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
+            thread.join(PATIENCE_S)
 
 
 def serve(engine: Engine, server: socket.socket) -> None:

@@ -13,6 +13,8 @@ from sysmonstm_proto.metrics_pb2_grpc import (
     add_MetricsServiceServicer_to_server,
 )
 
+from tests.patience import PATIENCE_S
+
 Context = aio.ServicerContext[pb.MetricsRequest, pb.StreamAck]
 
 
@@ -104,7 +106,7 @@ class Hub(MetricsServiceServicer):
 
     async def played(self) -> None:
         """Return when the last script has ended."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await self._played.wait()
 
     @asynccontextmanager

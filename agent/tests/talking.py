@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from sysmonstm_agent.client import Client
@@ -83,13 +83,6 @@ async def playing(
         to = config(hub.port, **(environment or {}))
         async with talking(to, spool, pauses, witness) as client:
             yield hub, client
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        # Some conditions are made true by threads, which set no event of a loop.
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 async def for_ever(talk: Conversation) -> None:

@@ -14,6 +14,8 @@ from sysmonstm_agent.memory_spool import MemorySpool
 from sysmonstm_agent.metric import Metric, Reading
 from sysmonstm_agent.sampler import Sampler
 
+from tests.patience import PATIENCE_S
+
 HEAT = Metric("system.temperature", "Cel", "How hot it is.")
 
 
@@ -66,7 +68,7 @@ def test_a_spool_in_trouble_does_not_end_the_measuring(
 
     measuring.start()
 
-    assert told.acquire(timeout=5)
+    assert told.acquire(timeout=PATIENCE_S)
     measuring.stop()
     assert [r.message for r in caplog.records] == ["sample.failed", "sample.failed"]
 

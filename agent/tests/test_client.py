@@ -18,6 +18,7 @@ from sysmonstm_agent.spool import Spooled
 from sysmonstm_proto import metrics_pb2 as pb
 
 from tests.hub import Conversation, Hub
+from tests.patience import PATIENCE_S, until
 from tests.talking import (
     HEAT,
     MACHINE,
@@ -28,7 +29,6 @@ from tests.talking import (
     sample,
     spool_of,
     talking,
-    until,
 )
 
 
@@ -216,8 +216,7 @@ async def test_leaving_waits_for_the_acks_of_what_was_sent() -> None:
 
         assert client.leave()
 
-        async with asyncio.timeout(5):
-            await task
+        await until(task.done)
         assert not spool.oldest
 
 
@@ -263,7 +262,7 @@ def test_a_blocked_event_loop_stops_no_measuring() -> None:
 
     # No event loop runs here at all.
     for _ in range(5):
-        assert told.acquire(timeout=5)
+        assert told.acquire(timeout=PATIENCE_S)
 
     measuring.stop()
     assert spool.last >= 5

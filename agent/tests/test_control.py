@@ -16,7 +16,8 @@ from sysmonstm_agent.control import AT_ONCE, IN_TURN
 from sysmonstm_agent.registry import NAMES
 from sysmonstm_proto import metrics_pb2 as pb
 
-from tests.whole_hub import WholeHub, agent_of, until
+from tests.patience import PATIENCE_S, until
+from tests.whole_hub import WholeHub, agent_of
 
 HERE = {"COLLECTOR_PROC_ROOT": "/proc", "COLLECTOR_SYS_ROOT": "/sys"}
 
@@ -33,14 +34,15 @@ async def test_it_says_who_it_is_and_answers_a_ping(tmp_path: Path) -> None:
 
         assert hub.controls.hellos[0].machine_id == "web-1"
         assert answer.request == 1
-        assert abs(answer.pong.clock_unix_ms / 1000 - time.time()) < 5
+        assert abs(answer.pong.clock_unix_ms / 1000 - time.time()) < PATIENCE_S
 
 
 async def test_a_sample_on_demand_does_not_touch_the_stored_ones(
     tmp_path: Path,
 ) -> None:
-    async with WholeHub().serving() as hub, agent_of(hub, tmp_path, HERE) as agent:
-        answer = await hub.controls.ask(timeout_s=1, collect_now=pb.CollectNow())
+    here = HERE | {"COLLECTOR_COLLECTION_INTERVAL": "300"}
+    async with WholeHub().serving() as hub, agent_of(hub, tmp_path, here) as agent:
+        answer = await hub.controls.ask(collect_now=pb.CollectNow())
 
         state = answer.collected
         assert state.machine_id == "web-1"
@@ -72,7 +74,7 @@ async def test_the_processes_of_this_moment_with_their_secrets_masked(
     found = answer.processes
     entries = {entry.pid: entry for entry in found.entries}
     assert found.total >= len(found.entries) >= 3
-    assert 900 <= found.span_ms <= 5_000
+    assert 900 <= found.span_ms <= 60_000
     assert entries[sleeper.pid].command.endswith("--password=***")
     assert entries[os.getpid()].memory_bytes > 0
     assert len(few.processes.entries) == 3
@@ -113,7 +115,7 @@ async def test_diagnostics_tell_how_the_agent_is(tmp_path: Path) -> None:
     found = answer.diagnostics
     assert found.python_version == platform.python_version()
     assert found.memory_bytes > 10 * 1024**2
-    assert 0 < found.uptime_s < 60
+    assert 0 < found.uptime_s < 600
     assert found.cpu_s > 0
     assert found.account.produced >= 1
     assert (found.config.version, found.config.interval_ms) == (4, 5_000)
@@ -153,7 +155,7 @@ class Hanging:
         self.runs += 1
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
-        self.free.wait(10)
+        self.free.wait(PATIENCE_S)
         self.at_once -= 1
         return pb.ControlAnswer(collected=pb.MachineState())
 
@@ -184,14 +186,14 @@ async def test_an_answer_that_would_be_late_is_not_given(
 ) -> None:
     hanging = Hanging(monkeypatch)
     async with WholeHub().serving() as hub, agent_of(hub, tmp_path):
-        late = await hub.controls.send(timeout_s=0.2, collect_now=pb.CollectNow())
+        late = await hub.controls.send(timeout_s=1, collect_now=pb.CollectNow())
         await until(lambda: hanging.runs)
         # The thread is still at it when its time is over.
-        second = await hub.controls.ask(timeout_s=5, collect_now=pb.CollectNow())
+        second = await hub.controls.ask(collect_now=pb.CollectNow())
         assert second.refused == "An earlier question is still being answered."
         hanging.free.set()
         await until(lambda: not hanging.at_once)
-        third = await hub.controls.ask(timeout_s=5, collect_now=pb.CollectNow())
+        third = await hub.controls.ask(collect_now=pb.CollectNow())
         assert third.HasField("collected")
 
     assert hub.controls.answer(late) is None
@@ -202,13 +204,15 @@ async def test_a_question_that_waited_too_long_is_not_begun(
 ) -> None:
     hanging = Hanging(monkeypatch)
     async with WholeHub().serving() as hub, agent_of(hub, tmp_path):
-        await hub.controls.send(timeout_s=5, collect_now=pb.CollectNow())
+        await hub.controls.send(collect_now=pb.CollectNow())
         await until(lambda: hanging.runs)
         await hub.controls.send(timeout_s=0.05, collect_now=pb.CollectNow())
+        # It has been heard, too, when this is answered.
+        await hub.controls.ask(ping=pb.Ping())
         await asyncio.sleep(0.1)
         hanging.free.set()
-        await until(lambda: hub.controls.answers)
-        await hub.controls.ask(timeout_s=5, collect_now=pb.CollectNow())
+        await until(lambda: hub.controls.answer(1))
+        await hub.controls.ask(collect_now=pb.CollectNow())
 
     assert hanging.runs == 2
 
@@ -250,5 +254,4 @@ async def test_what_was_kept_for_whoever_asks_again_is_forgotten_in_the_end(
     monkeypatch.setattr(questions.Questions, "forget", lambda _: forgotten.set())
     async with WholeHub().serving() as hub, agent_of(hub, tmp_path):
         await hub.controls.ask(ping=pb.Ping())
-        async with asyncio.timeout(5):
-            await forgotten.wait()
+        await until(forgotten.is_set)

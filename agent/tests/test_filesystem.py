@@ -14,6 +14,7 @@ from sysmonstm_agent.mounts import mounts
 from sysmonstm_agent.probe import MAX_SLOW, Probe
 
 from tests.conftest import Moving, Statvfs, machine, room
+from tests.patience import PATIENCE_S, wait_until
 from tests.test_values import now
 
 
@@ -28,7 +29,7 @@ class Nas:
     def statvfs(self, point: str) -> os.statvfs_result:
         if point.startswith(self._point):
             self.asked += 1
-            self._answers.wait(30)
+            self._answers.wait(2 * PATIENCE_S)
         return room()
 
     def come_back(self) -> None:
@@ -123,13 +124,13 @@ def test_a_mount_that_answers_with_an_error_is_said_to(web: Moving) -> None:
 
 
 def test_a_hung_mount_delays_no_tick_and_hides_no_other(web: Moving, nas: Nas) -> None:
-    filesystem = Filesystem(web, statvfs=nas.statvfs, deadline_s=0.05)
+    filesystem = Filesystem(web, statvfs=nas.statvfs, deadline_s=1)
     started = time.monotonic()
 
     ticks = [now(filesystem) for _ in range(20)]
 
-    # One deadline, for finding out; 20 would be a second.
-    assert time.monotonic() - started < 0.9
+    # One deadline, for finding out, and not one for each.
+    assert time.monotonic() - started < 10
     assert nas.asked == 1
     for readings in ticks:
         assert readings["sysmonstm.agent.filesystem.unresponsive{/mnt/nas}"] == 1
@@ -144,15 +145,17 @@ def test_a_mount_that_comes_back_is_read_again(web: Moving, nas: Nas) -> None:
 
     nas.come_back()
 
-    unresponsive = "sysmonstm.agent.filesystem.unresponsive{/mnt/nas}"
-    until = time.monotonic() + 5
-    while (readings := now(filesystem))[unresponsive] and time.monotonic() < until:
-        time.sleep(0.01)
-    assert readings["system.filesystem.inode.utilization{/mnt/nas}"] == 0.25
+    def is_read() -> bool:
+        readings = now(filesystem)
+        used = readings["system.filesystem.inode.utilization{/mnt/nas}"]
+        hangs = readings["sysmonstm.agent.filesystem.unresponsive{/mnt/nas}"]
+        return (used, hangs) == (0.25, 0)
+
+    wait_until(is_read)
 
 
 def test_mounts_that_hang_at_once_are_each_left_alone(nas: Nas) -> None:
-    probe = Probe(nas.statvfs, deadline_s=0.05)
+    probe = Probe(nas.statvfs, deadline_s=0.5)
     points = ["/", "/mnt/nas/a", "/home", "/mnt/nas/b", "/srv"]
 
     first, second = probe.ask(points), probe.ask(points)
@@ -160,20 +163,17 @@ def test_mounts_that_hang_at_once_are_each_left_alone(nas: Nas) -> None:
     assert set(first) == set(second) == {"/", "/home", "/srv"}
     assert nas.asked == 2
     nas.come_back()
-    until = time.monotonic() + 5
-    while len(answers := probe.ask(points)) < 5 and time.monotonic() < until:
-        time.sleep(0.01)
-    assert set(answers) == set(points)
+    wait_until(lambda: set(probe.ask(points)) == set(points))
 
 
 def test_many_slow_mounts_are_all_read_as_long_as_each_is_in_time() -> None:
     def statvfs(point: str) -> os.statvfs_result:
-        time.sleep(0.02)
+        time.sleep(0.1)
         return room()
 
     points = [f"/mnt/{number}" for number in range(10)]
 
-    assert set(Probe(statvfs, deadline_s=0.15).ask(points)) == set(points)
+    assert set(Probe(statvfs, deadline_s=0.7).ask(points)) == set(points)
 
 
 def test_hung_mounts_take_no_more_threads_than_allowed() -> None:
@@ -195,35 +195,28 @@ def test_a_mount_that_was_taken_away_frees_its_thread() -> None:
     probe.ask([])
     nas.come_back()
 
-    until = time.monotonic() + 5
-    while helpers() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert helpers() == 0
+    wait_until(lambda: not helpers())
 
 
 def test_a_probe_that_is_gone_leaves_no_thread() -> None:
     for _ in range(20):
         Probe(lambda point: room(), deadline_s=0.25).ask(["/", "/home"])
 
-    until = time.monotonic() + 5
-    while helpers() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert helpers() == 0
+    wait_until(lambda: not helpers())
 
 
 def test_probes_that_come_and_go_send_one_thread_to_a_dead_mount(nas: Nas) -> None:
     """Each page that is opened brings its own."""
     for _ in range(20):
-        answers = Probe(nas.statvfs, deadline_s=0.01).ask(["/mnt/nas", "/"])
+        answers = Probe(nas.statvfs, deadline_s=0.5).ask(["/mnt/nas", "/"])
         assert set(answers) == {"/"}
 
     assert nas.asked == 1
     nas.come_back()
-    until = time.monotonic() + 5
-    while helpers() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert helpers() == 0
-    assert set(Probe(nas.statvfs, deadline_s=5).ask(["/mnt/nas"])) == {"/mnt/nas"}
+    wait_until(lambda: not helpers())
+    assert set(Probe(nas.statvfs, deadline_s=PATIENCE_S).ask(["/mnt/nas"])) == {
+        "/mnt/nas"
+    }
 
 
 def test_this_machine_has_a_root() -> None:
@@ -249,8 +242,4 @@ def test_collectors_that_are_dropped_leave_no_thread_behind(statvfs: Statvfs) ->
     for _ in range(20):
         list(Filesystem(machine("web"), statvfs=statvfs).collect(100.0))
 
-    deadline_s = time.monotonic() + 5
-    while helpers() > before and time.monotonic() < deadline_s:
-        time.sleep(0.01)
-
-    assert helpers() <= before
+    wait_until(lambda: helpers() <= before)

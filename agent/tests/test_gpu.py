@@ -14,6 +14,7 @@ from sysmonstm_agent.collector import NoData
 from sysmonstm_agent.collectors.gpu import Gpus, nvml
 from sysmonstm_agent.files import Files
 
+from tests.patience import PATIENCE_S
 from tests.test_values import spell
 
 
@@ -63,7 +64,7 @@ class Library:
             raise self.trouble
 
     def nvmlDeviceGetCount(self) -> int:
-        self.free.wait(10)
+        self.free.wait(PATIENCE_S)
         return len(self.gpus)
 
     def nvmlDeviceGetHandleByIndex(self, number: int) -> int:
@@ -83,7 +84,7 @@ class Library:
         return answer
 
 
-def gpus(library: Library, *, patience_s: float = 1.0) -> Gpus:
+def gpus(library: Library, *, patience_s: float = PATIENCE_S) -> Gpus:
     return Gpus(Files(), load=lambda: library, every_s=5, patience_s=patience_s)
 
 
@@ -147,7 +148,7 @@ def test_a_driver_that_fails_is_a_failure_and_may_recover() -> None:
 
 def test_a_driver_that_hangs_costs_no_tick_its_time() -> None:
     library = Library(H200)
-    collector = gpus(library, patience_s=0.1)
+    collector = gpus(library, patience_s=1)
     list(collector.collect(100.0))
     library.free.clear()
     list(collector.collect(105.0))  # Finds out.
@@ -156,7 +157,7 @@ def test_a_driver_that_hangs_costs_no_tick_its_time() -> None:
     (age, *_) = collector.collect(110.0)
     took_s = time.monotonic() - began_s
 
-    assert took_s < 0.05
+    assert took_s < 1
     assert age.value == 10
     with pytest.raises(Overdue):
         list(collector.collect(120.0))
@@ -170,9 +171,11 @@ def test_nvidias_own_library_without_a_driver() -> None:
     except pynvml.NVMLError:
         load = nvml()
         with pytest.raises(NoData, match="no NVIDIA driver"):
-            list(Gpus(Files(), load=load, patience_s=5).collect(100.0))
+            list(Gpus(Files(), load=load, patience_s=PATIENCE_S).collect(100.0))
     else:
         count = pynvml.nvmlDeviceGetCount()
-        readings = list(Gpus(Files(), load=nvml(), patience_s=5).collect(100.0))
+        readings = list(
+            Gpus(Files(), load=nvml(), patience_s=PATIENCE_S).collect(100.0)
+        )
         limits = [r for r in readings if r.metric.name == "hw.gpu.memory.limit"]
         assert len(limits) == count

@@ -21,8 +21,9 @@ from sysmonstm_agent.credential import Credential
 from sysmonstm_agent.memory_spool import MemorySpool
 
 from tests.certificates import Authority
+from tests.patience import until
 from tests.peer import Peer, serving
-from tests.talking import MACHINE, Pauses, until
+from tests.talking import MACHINE, Pauses
 
 FIRST = credential.new_secret()
 DAY_S = 86_400.0

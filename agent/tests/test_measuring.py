@@ -10,6 +10,8 @@ from sysmonstm_agent.layout import Layout, Sample
 from sysmonstm_agent.measuring import Measuring, Ticks
 from sysmonstm_agent.memory_spool import MemorySpool
 
+from tests.patience import PATIENCE_S
+
 
 def run(ticks: Ticks, now_s: float, took_s: float = 0.01) -> float:
     """Take the sample that is due; return when it was."""
@@ -128,12 +130,12 @@ def measuring(interval_s: float) -> tuple[Measuring, MemorySpool, threading.Sema
 def test_another_interval_is_taken_up_at_once() -> None:
     made, spool, told = measuring(300)
     made.start()
-    assert told.acquire(timeout=5)
+    assert told.acquire(timeout=PATIENCE_S)
 
     made.set_interval(0.02)
 
     for _ in range(5):
-        assert told.acquire(timeout=5)
+        assert told.acquire(timeout=PATIENCE_S)
     made.stop()
     assert spool.last >= 6
 
@@ -141,7 +143,7 @@ def test_another_interval_is_taken_up_at_once() -> None:
 def test_another_interval_that_is_not_over_makes_no_sample_at_once() -> None:
     made, _, told = measuring(300)
     made.start()
-    assert told.acquire(timeout=5)
+    assert told.acquire(timeout=PATIENCE_S)
 
     made.set_interval(200)
 
@@ -154,7 +156,7 @@ def test_what_is_to_be_done_between_two_ticks_is_done_soon() -> None:
     done = threading.Event()
     threads: list[str] = []
     made.start()
-    assert told.acquire(timeout=5)
+    assert told.acquire(timeout=PATIENCE_S)
 
     def job() -> None:
         threads.append(threading.current_thread().name)
@@ -162,7 +164,7 @@ def test_what_is_to_be_done_between_two_ticks_is_done_soon() -> None:
 
     made.between(job)
 
-    assert done.wait(5)
+    assert done.wait(PATIENCE_S)
     made.stop()
     assert threads == ["measure"]
     assert spool.last == 1
@@ -176,7 +178,7 @@ def test_what_fails_between_two_ticks_stops_no_tick(
     made.start()
 
     for _ in range(3):
-        assert told.acquire(timeout=5)
+        assert told.acquire(timeout=PATIENCE_S)
 
     made.stop()
     assert [record.message for record in caplog.records] == ["sample.failed"]

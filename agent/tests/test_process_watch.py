@@ -14,8 +14,8 @@ from sysmonstm_agent.processes import pace
 from sysmonstm_agent.processes.watch import Watch, watch
 from sysmonstm_proto import metrics_pb2 as pb
 
+from tests.patience import PATIENCE_S, until
 from tests.proc import Proc
-from tests.talking import until
 
 
 class Watching:
@@ -43,6 +43,7 @@ def watching(proc: Proc) -> Iterator[Watching]:
     found.watch.start()
     yield found
     found.watch.stop()
+    found.watch._thread.join(PATIENCE_S)
     assert not found.watch._thread.is_alive()
 
 
@@ -54,7 +55,7 @@ async def test_a_rise_is_told_of_unasked_and_once(
     proc.has(7, "stress", cpu_s=5, command="stress --cpu 4")
     watching.feel(0.9)
 
-    assert watching.told.acquire(timeout=5)
+    assert watching.told.acquire(timeout=PATIENCE_S)
     snapshot = watching.watch.unasked()
 
     assert snapshot is not None
@@ -157,13 +158,13 @@ async def test_a_look_that_was_under_way_is_not_told(
     def slow() -> pb.ProcessSnapshot | None:
         found = take()
         arrived.set()
-        go_on.wait(5)
+        go_on.wait(PATIENCE_S)
         return found
 
     monkeypatch.setattr(watching.watch._snapshots, "take", slow)
     watching.feel(0.1)
     watching.feel(0.9)
-    assert arrived.wait(5)
+    assert arrived.wait(PATIENCE_S)
     looks = watching.watch._pace._looks
     watching.watch.change(off=False, arguments="none", entries=30)
     go_on.set()

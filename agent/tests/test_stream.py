@@ -14,6 +14,7 @@ from sysmonstm_agent.metric import Series
 from sysmonstm_proto import metrics_pb2 as pb
 
 from tests.hub import Conversation
+from tests.patience import until
 from tests.talking import (
     HEAT,
     ONE,
@@ -22,7 +23,6 @@ from tests.talking import (
     playing,
     sample,
     spool_of,
-    until,
 )
 
 

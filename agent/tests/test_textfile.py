@@ -77,10 +77,7 @@ def test_only_plain_small_files_are_read(tmp_path: Path) -> None:
     write(tmp_path, "large.prom", "large 1\n" * 40_000)
     write(tmp_path, "good.prom", "good 1\n")
 
-    began_s = time.monotonic()
-
     assert readings(textfile(tmp_path)) == {"good": 1}
-    assert time.monotonic() - began_s < 1
 
 
 def test_series_of_all_files_are_bounded_and_the_rest_counted(tmp_path: Path) -> None:

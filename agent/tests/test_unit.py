@@ -74,7 +74,7 @@ def test_systemd_finds_no_fault_with_it(tmp_path: Path) -> None:
             (analyse, "--no-pager", *words),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr

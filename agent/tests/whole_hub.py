@@ -24,6 +24,7 @@ from sysmonstm_proto.metrics_pb2_grpc import (
 )
 
 from tests.conftest import FIXTURES
+from tests.patience import PATIENCE_S, until
 
 
 class Metrics(MetricsServiceServicer):
@@ -133,7 +134,7 @@ class Controls(ControlServiceServicer):
     def hang_up(self) -> None:
         self._over.set()
 
-    async def send(self, *, timeout_s: float = 10, **body: Any) -> int:
+    async def send(self, *, timeout_s: float = PATIENCE_S, **body: Any) -> int:
         await until(lambda: self.call)
         self._last += 1
         command = pb.ControlCommand(
@@ -145,7 +146,9 @@ class Controls(ControlServiceServicer):
     def answer(self, request: int) -> pb.ControlAnswer | None:
         return next((a for a in self.answers if a.request == request), None)
 
-    async def ask(self, *, timeout_s: float = 10, **body: Any) -> pb.ControlAnswer:
+    async def ask(
+        self, *, timeout_s: float = PATIENCE_S, **body: Any
+    ) -> pb.ControlAnswer:
         request = await self.send(timeout_s=timeout_s, **body)
         await until(lambda: self.answer(request))
         answer = self.answer(request)
@@ -202,10 +205,3 @@ async def agent_of(
         stop.set()
         await living
         spool.close()
-
-
-async def until(condition: Any, limit_s: float = 10) -> None:
-    async with asyncio.timeout(limit_s):
-        # Some conditions are made true by threads, which set no event of a loop.
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
