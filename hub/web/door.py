@@ -1,17 +1,21 @@
 """What the web server takes in before Django sees any of it.
 
-Daphne waits without end for a request, keeps whatever comes, and lets anybody say by a
-header below which path the hub lives. Here are a size, a time, and no such header.
+Daphne waits without end for a request, keeps whatever and whoever comes, and lets
+anybody say by a header below which path the hub lives. Here are a size, a time, a
+number of connections, and no such header.
 """
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
 from typing import Any
 
 # First of all: it makes twisted use asyncio's event loop.
-import daphne.server  # type: ignore[import-untyped]  # noqa: F401
+import daphne.server  # type: ignore[import-untyped]
 from daphne import http_protocol
 from twisted.internet import reactor
+from twisted.web import http
 
 from hub.log import get_logger
 
@@ -19,6 +23,13 @@ from hub.log import get_logger
 MAX_BODY_BYTES = 1024 * 1024
 # From the first line to the last byte. A mebibyte passes the slowest line in that.
 RECEIVE_S = 30.0
+# Until there is a first line: of a new connection, and after each answer.
+IDLE_S = 60.0
+# Connections without a whole request, new ones and those that browsers keep. Beyond
+# it the one that has waited longest goes: whoever has something to ask is not that.
+# A process may often have no more than 1,024 files open.
+MAX_WAITING = 500
+SAY_EVERY_S = 60.0
 
 ROOT_PATH = b"daphne-root-path"
 TOO_LARGE = b"413 Content Too Large"
@@ -35,6 +46,7 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         clock: Any = reactor
         self._watchdog: Any = clock.callLater(RECEIVE_S, self._refuse, TOO_SLOW)
         super().__init__(*args, **kwargs)
+        self.channel.begin()
 
     def gotLength(self, length: int | None) -> None:
         super().gotLength(length)
@@ -74,6 +86,60 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
             self._watchdog.cancel()
 
 
+# Partly typed, which is worse than not at all.
+_Channel: Any = http.HTTPChannel
+
+
+class Channel(_Channel):  # type: ignore[misc]
+    """A connection that may not put off its end with a byte now and then."""
+
+    _waiting: OrderedDict[Channel, None] = OrderedDict()
+    _said_s = -SAY_EVERY_S
+
+    def begin(self) -> None:
+        """The first line of a request is here: from now on its own time counts."""
+        super().resetTimeout()
+
+    def resetTimeout(self) -> None:
+        """Twisted calls this for every byte that comes."""
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._wait()
+
+    def allContentReceived(self) -> None:
+        self._waiting.pop(self, None)
+        super().allContentReceived()
+
+    def requestDone(self, request: Any) -> None:
+        # First: the next request may be here already.
+        self._wait()
+        super().requestDone(request)
+
+    def connectionLost(self, reason: Any) -> None:
+        self._waiting.pop(self, None)
+        super().connectionLost(reason)
+
+    def _wait(self) -> None:
+        self._waiting[self] = None
+        if len(self._waiting) > MAX_WAITING:
+            oldest, _ = self._waiting.popitem(last=False)
+            oldest.forceAbortClient()
+            # Not for each: somebody could fill the log.
+            if time.monotonic() - Channel._said_s >= SAY_EVERY_S:
+                Channel._said_s = time.monotonic()
+                log.warning("web.crowded", waiting=MAX_WAITING)
+
+
+class Factory(http_protocol.HTTPFactory):  # type: ignore[misc]
+    protocol = Channel
+
+    def __init__(self, server: Any) -> None:
+        super().__init__(server)
+        self.timeOut = IDLE_S
+
+
 def guard() -> None:
-    """Have daphne make our requests."""
+    """Have daphne make our connections and requests."""
     http_protocol.WebRequest = Request
+    daphne.server.HTTPFactory = Factory
