@@ -33,6 +33,6 @@ def headline(rows: Iterable[Row]) -> list[Part]:
         parts.append(Part("late", f"{states['never']:,} waiting for a first sample"))
     if states["stopped"]:
         parts.append(Part("late", f"{states['stopped']:,} stopped"))
-    if len(parts) == 1:
+    if len(parts) == 1 and total:
         parts.append(Part("well", "all well"))
     return parts

@@ -131,6 +131,8 @@ def matches(row: Row, query: str, tag: str = "") -> bool:
     """Tell whether a row has the tag, and each word in its name, state or tags."""
     if tag and tag not in row.tags:
         return False
+    if not query:
+        return True
     shown = (row.title, row.machine_id, WORDS[row.state], *row.tags)
     text = " ".join(shown).lower()
     return all(word in text for word in query.lower().split())

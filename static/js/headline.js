@@ -12,7 +12,7 @@ export function headline(states, needs) {
   if (count("stale")) parts.push(["late", `${told(count("stale"))} stale`]);
   if (count("never")) parts.push(["late", `${told(count("never"))} waiting for a first sample`]);
   if (count("stopped")) parts.push(["late", `${told(count("stopped"))} stopped`]);
-  if (parts.length === 1) parts.push(["well", "all well"]);
+  if (parts.length === 1 && states.length) parts.push(["well", "all well"]);
   return parts;
 }
 

@@ -139,6 +139,7 @@ def test_a_hostile_name_is_only_text() -> None:
 @pytest.mark.parametrize(
     ("states", "text"),
     [
+        ([], "0 machines"),
         (["online"], "1 machine · all well"),
         (["online"] * 1200, "1,200 machines · all well"),
         (["offline", "online"], "2 machines · 1 needs you"),
