@@ -201,12 +201,14 @@ def _answered(
 
 def _standing(machine: Machine) -> dict[str, Any]:
     found, merged = compile.look(machine.pk)
+    shown = effects(merged.wanted, merged.origins)
     return {
         "machine": machine,
         "standing": found,
         "sign": SIGNS[found.stand],
         "word": WORDS[found.stand],
-        "effects": effects(merged.wanted, merged.origins),
+        "effects": [one for one in shown if one.origin],
+        "unsaid": ", ".join(one.title.lower() for one in shown if not one.origin),
         "rollouts": _rollouts(machine),
     }
 
