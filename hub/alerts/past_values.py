@@ -157,9 +157,8 @@ def _firings(
     if silent is not None:
         times.append(silent)
         values.append(np.full(len(silent), np.nan, np.float32))
-    time_ms, joined = np.concatenate(times), np.concatenate(values)
-    order = np.argsort(time_ms, kind="stable")
-    return replay(spec, time_ms[order], joined[order], gap_ms=GAP_MS)
+    time_ms, first = np.unique(np.concatenate(times), return_index=True)
+    return replay(spec, time_ms, np.concatenate(values)[first], gap_ms=GAP_MS)
 
 
 def _windows(spec: Spec, fine: Column) -> Floats:

@@ -14,9 +14,18 @@ from numpy.typing import NDArray
 
 from hub.alerts.conditions import Floats, Reading, Times, judge, judge_all
 from hub.alerts.spec import NoData, Severity, Spec
-from hub.alerts.state import REST, Happening, Phase, State, next_ms, step
+from hub.alerts.state import (
+    REST,
+    Happening,
+    Phase,
+    State,
+    settling_ms,
+    step,
+)
 from hub.machines.models import Machine
 from hub.storage.layouts import SeriesInfo
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +67,6 @@ class Course:
             self._found.append(Firing(self._opened_ms, at_ms, self._severity))
         self._severity = max(self._severity, self.state.severity)
 
-    def pass_over(self, until_ms: int) -> None:
-        """Take readings that say the same as the last one, up to a moment."""
-        self.state = self.state._replace(last_ms=until_ms)
-
     def end(self) -> list[Firing]:
         if self.state.phase is Phase.FIRING:
             self._found.append(Firing(self._opened_ms, None, self._severity))
@@ -76,29 +81,13 @@ def replay(spec: Spec, time_ms: Times, values: Floats, *, gap_ms: int) -> list[F
     if spec.no_data is NoData.IGNORE:
         known = ~np.isnan(values)
         time_ms, values = time_ms[known], values[known]
-    severity, clear = _said(spec, values)
-    breaks = np.diff(time_ms, prepend=-gap_ms) > gap_ms
-    same = _Runs(breaks | _changes(severity) | _changes(clear))
+    said = _Said(spec, time_ms, values, gap_ms)
     course = Course(spec, gap_ms=gap_ms)
-    openers = _lasting(spec, time_ms, severity > Severity.NONE, breaks).tolist()
-    moments, floats = time_ms.tolist(), values.astype(np.float64).tolist()
-    place, count = 0, len(moments)
-    while place < count:
-        if course.state.phase is Phase.OK:
-            # Whatever does not last for long enough comes to nothing.
-            following = bisect_left(openers, place)
-            if following == len(openers):
-                break
-            place = openers[following]
-        course.take(moments[place], judge(spec, floats[place]))
-        end = same.end(place)
-        place += 1
-        if place < end:
-            due_ms = next_ms(spec, course.state)
-            due = end if due_ms is None else bisect_left(moments, due_ms, place)
-            until = max(place, min(due, end))
-            course.pass_over(moments[until - 1])
-            place = until
+    moments = time_ms.tolist()
+    place = 0
+    while (following := said.turning(course.state, place)) is not None:
+        course.take(moments[following], judge(spec, float(values[following])))
+        place = following + 1
     return course.end()
 
 
@@ -115,45 +104,50 @@ def replay_readings(
     return course.end()
 
 
-class _Runs:
-    """Stretches of readings that say the same, without a gap."""
+class _Said:
+    """What each reading of a series says, and where a state may change by it."""
 
-    def __init__(self, begins: NDArray[np.bool_]) -> None:
-        first = np.flatnonzero(begins)
-        ends = np.append(first[1:], len(begins))
-        found = np.repeat(ends, ends - first) if len(first) else ends
-        self._ends: list[int] = found.tolist()
+    def __init__(self, spec: Spec, time_ms: Times, values: Floats, gap_ms: int) -> None:
+        self._spec, self._time_ms = spec, time_ms
+        self._severity, self._clear = judge_all(spec, values)
+        unknown = np.isnan(values)
+        fires = spec.no_data is NoData.FIRE
+        self._severity[unknown] = spec.mildest if fires else Severity.NONE
+        self._clear[unknown] = not fires
+        self._breaks = np.diff(time_ms, prepend=0) > gap_ms
+        self._known: dict[tuple[Severity, float], list[int]] = {}
 
-    def end(self, place: int) -> int:
-        return self._ends[place]
+    def turning(self, state: State, place: int) -> int | None:
+        """Return the first place from here on at which the state may change."""
+        asked = state.severity, settling_ms(self._spec, state.flaps)
+        places = self._known.get(asked)
+        if places is None:
+            places = self._known[asked] = self._turns(*asked)
+        following = bisect_left(places, place)
+        return places[following] if following < len(places) else None
 
+    def _turns(self, severity: Severity, calm_ms: float) -> list[int]:
+        """Return the places that matter to an alert so severe; NONE = there is none."""
+        for_ms = self._spec.for_s * 1000
+        if severity is Severity.NONE:
+            found = self._lasting(self._severity > Severity.NONE, for_ms)
+        else:
+            found = self._lasting(self._clear, calm_ms)
+        # A firing is as grave as it ever was: that it eased changes nothing.
+        if severity is Severity.WARNING:
+            found |= self._lasting(self._severity == Severity.CRITICAL, for_ms)
+        places: list[int] = np.flatnonzero(found).tolist()
+        return places
 
-def _said(spec: Spec, values: Floats) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-    severity, clear = judge_all(spec, values)
-    unknown = np.isnan(values)
-    fires = spec.no_data is NoData.FIRE
-    severity[unknown] = spec.mildest if fires else Severity.NONE
-    clear[unknown] = not fires
-    return severity, clear
+    def _lasting(self, said: Flags, needed_ms: float) -> Flags:
+        """Return which readings are part of what is said for so long.
 
-
-def _changes(said: NDArray[np.generic]) -> NDArray[np.bool_]:
-    found = np.ones(len(said), np.bool_)
-    found[1:] = said[1:] != said[:-1]
-    return found
-
-
-def _lasting(
-    spec: Spec, time_ms: Times, beyond: NDArray[np.bool_], breaks: NDArray[np.bool_]
-) -> NDArray[np.intp]:
-    """Return the places in stretches beyond a threshold that last for long enough."""
-    first = np.flatnonzero(beyond & (breaks | _changes(beyond)))
-    if not len(first):
-        return first
-    last = np.flatnonzero(beyond & np.append((breaks | _changes(beyond))[1:], True))
-    lasts = time_ms[last] - time_ms[first] >= spec.for_s * 1000
-    # Where the state becomes OK amid one, it begins again from there.
-    inside = [
-        np.arange(a, b + 1) for a, b in zip(first[lasts], last[lasts], strict=True)
-    ]
-    return np.concatenate(inside) if inside else first[:0]
+        What does not last comes to nothing, and nobody need look at it.
+        """
+        begins = self._breaks.copy()
+        begins[:1] = True
+        begins[1:] |= said[1:] != said[:-1]
+        edges = np.append(np.flatnonzero(begins), len(begins))
+        first, last = edges[:-1], edges[1:] - 1
+        lasted_ms = self._time_ms[last] - self._time_ms[first]
+        return np.repeat(said[first] & (lasted_ms >= needed_ms), np.diff(edges))

@@ -8,7 +8,6 @@ not newer than the last one changes nothing.
 from __future__ import annotations
 
 from enum import StrEnum
-from math import ceil
 from typing import NamedTuple
 
 from hub.alerts.conditions import Reading
@@ -80,26 +79,6 @@ def step(
     return _not_firing(spec, state, reading, at_ms)
 
 
-def next_ms(spec: Spec, state: State) -> int | None:
-    """Return when the state may change by time alone, if readings stay as they are.
-
-    Until then nothing happens, whatever comes in between. None = never.
-    """
-    for_ms, calm_ms = spec.for_s * 1000, _calm_ms(spec, state.flaps)
-    found = None
-    for since_ms, needed_ms in (
-        (state.breach_since_ms, for_ms),
-        (state.critical_since_ms, for_ms),
-        (state.eased_since_ms, calm_ms),
-        (state.clear_since_ms, calm_ms),
-    ):
-        if since_ms is not None:
-            at_ms = ceil(since_ms + needed_ms)
-            if at_ms > state.last_ms and (found is None or at_ms < found):
-                found = at_ms
-    return found
-
-
 def ended(state: State, at_ms: int) -> State:
     """Return the state after an alert that ends for another reason than its value."""
     return State(resolved_ms=at_ms, last_ms=at_ms, flaps=state.flaps)
@@ -155,7 +134,7 @@ def _firing(spec: Spec, state: State, reading: Reading, at_ms: int) -> Stepped:
         state.resolved_ms,
         state.flaps,
     )
-    calm_ms = _calm_ms(spec, state.flaps)
+    calm_ms = settling_ms(spec, state.flaps)
     if _lasts(state.clear_since_ms, at_ms, calm_ms):
         flaps = state.flaps
         return State(last_ms=at_ms, resolved_ms=at_ms, flaps=flaps), Happening.RESOLVED
@@ -169,7 +148,7 @@ def _firing(spec: Spec, state: State, reading: Reading, at_ms: int) -> Stepped:
     return state, None
 
 
-def _calm_ms(spec: Spec, flaps: int) -> float:
+def settling_ms(spec: Spec, flaps: int) -> float:
     """Return for how long it must be better before the alert says so."""
     asked = spec.clear_for_s * 1000
     if not flaps:

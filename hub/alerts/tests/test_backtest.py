@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.alerts.answer import sentence
@@ -13,7 +14,7 @@ from hub.alerts.chart import HEIGHT, WIDTH, charts
 from hub.alerts.conditions import aggregate, judge, judge_all, rolling
 from hub.alerts.matchers import parse
 from hub.alerts.replay import Course, replay, replay_readings
-from hub.alerts.spec import Aggregation, NoData, Operator, Severity
+from hub.alerts.spec import Aggregation, NoData, Operator, Severity, Spec
 from hub.alerts.tests.scenes import CPU, DISK, GAP_MS, disk, series, spec, vector
 from hub.alerts.tests.world import NOON_MS
 from hub.machines.models import Machine
@@ -195,9 +196,33 @@ def test_a_replay_says_what_stepping_through_says(
         clear_for_s=clear_for_s,
     )
     steps = [(value, step_s) for value, n, step_s in course for _ in range(n)]
+    says_the_same(rule, steps)
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([None, 0.75]),
+    st.sampled_from([0, 10, 30]),
+    st.sampled_from([0, 20, 120]),
+)
+def test_a_replay_of_a_restless_series_says_what_stepping_through_says(
+    seed: int, clear: float | None, for_s: float, clear_for_s: float
+) -> None:
+    """What is too short to matter is passed over: most of a long alert."""
+    chance = np.random.default_rng(seed)
+    rule = spec(critical=0.95, clear=clear, for_s=for_s, clear_for_s=clear_for_s)
+    values, steps = chance.choice(SAID, 200), chance.choice([5, 5, 5, 5, 20, 40], 200)
+    times = chance.choice([1, 1, 2, 9], 200)
+
+    says_the_same(
+        rule, list(zip(values.repeat(times), steps.repeat(times), strict=True))
+    )
+
+
+def says_the_same(rule: Spec, steps: Sequence[tuple[float, int]]) -> None:
     times = np.cumsum(np.array([0, *(s for _, s in steps)], np.int64))[1:] * 1000
     floats = np.array([value for value, _ in steps], np.float32)
-
     each = Course(rule, gap_ms=GAP_MS)
     judged = [
         (at_ms, judge(rule, value))
