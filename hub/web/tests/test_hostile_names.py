@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from hub.testing import hubs
 from hub.web.tests import hostile
+from hub.web.tests.evil import evil_site
 from hub.web.tests.hostile import CELL, COMPUTED, LONG, MACHINE, MARKUP, TEMPLATE
 from hub.web.tests.test_browser import PHONE, listen
 
@@ -306,3 +307,46 @@ def programs_read_it(api: Api) -> None:
     assert [one for one in text.splitlines() if not line.fullmatch(one)] == []
     assert not UNSEEN.search(text)
     assert "machine=" in text
+
+
+# To a browser all ports of one host are one site: there cookies come along.
+@pytest.mark.parametrize(
+    ("host", "with_cookie"), [("localhost", False), ("127.0.0.1", True)]
+)
+def test_another_page_reads_nothing_and_does_nothing(
+    context: BrowserContext, hub: hubs.Embedded, host: str, *, with_cookie: bool
+) -> None:
+    asked: list[Request] = []
+    page = context.new_page()
+    page.on("request", lambda one: asked.append(one))
+
+    with evil_site(hub.web) as port:
+        page.goto(f"http://{host}:{port}/")
+        had = page.evaluate("window.over")
+        frames = {frame.url for frame in page.frames[1:]}
+        posted = [one for one in asked if one.method == "POST"]
+        cookies = [one.all_headers().get("cookie", "") for one in posted]
+        statuses = {found.status for one in posted if (found := one.response())}
+
+    assert had == []
+    # Nobody is shown the hub within another page.
+    assert frames == {"chrome-error://chromewebdata/"}
+    assert len(posted) >= 5
+    assert any("sysmonstm_session" in cookie for cookie in cookies) is with_cookie
+    assert statuses <= {302, 401, 403}
+    still_there_and_unchanged(context.new_page(), hub)
+
+
+def still_there_and_unchanged(page: Page, hub: hubs.Embedded) -> None:
+    page.goto(f"{hub.web}/you/")
+    assert page.url == f"{hub.web}/you/"
+    assert "stolen" not in page.content()
+    # The hub's own page may do all that: what was refused is not merely broken.
+    had = page.evaluate(
+        """() => new Promise((told) => {
+            const socket = new WebSocket(location.origin.replace("http", "ws") + "/ws");
+            socket.onmessage = () => { socket.close(); told("samples"); };
+            socket.onclose = () => told("nothing");
+        })"""
+    )
+    assert had == "samples"
