@@ -190,6 +190,7 @@ WORDS = {
     "system.cpu.utilization": {
         "interrupt": "Interrupts",
         "iowait": "Waiting for disks",
+        "steal": "Stolen",
     },
     "system.disk.io": {"read": "Read", "write": "Written"},
     "system.disk.operations": {"read": "Reads", "write": "Writes"},

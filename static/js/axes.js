@@ -33,8 +33,9 @@ export function timeLabels(u, splits, axis, space, step) {
 /** A day's border needs a second line. */
 export const timeHeight = (u, values) => (values?.some((label) => label?.includes("\n")) ? 38 : 24);
 
+/** Steps of an axis are round: "5" beside "10", not "5.0". */
 export const valueLabels = (unit) => (u, splits) =>
-  splits.map((value) => format(Math.abs(value), unit));
+  splits.map((value) => format(Math.abs(value), unit).replace(/\.0(?!\d)/, ""));
 
 export function valueSteps(unit) {
   if (unit === "By") return BINARY_STEPS;
