@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+import operator
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,21 @@ from hub.alerts.spec import (
 
 Floats = NDArray[np.float32]
 Times = NDArray[np.int64]
+
+# Of one value as of an array.
+_Compare = Callable[[Any, Any], Any]
+_HOLDS: dict[Operator, _Compare] = {
+    Operator.GT: operator.gt,
+    Operator.GTE: operator.ge,
+    Operator.LT: operator.lt,
+    Operator.LTE: operator.le,
+    Operator.EQ: operator.eq,
+    Operator.NE: operator.ne,
+}
+_GOOD: dict[Operator, _Compare] = {
+    **dict.fromkeys(UPWARD, operator.le),
+    **dict.fromkeys(DOWNWARD, operator.ge),
+}
 
 # Less than this share of a window says too little about the whole.
 COVERED = 0.8
@@ -39,7 +56,7 @@ def judge(spec: Spec, value: float) -> Reading | None:
     if math.isnan(value):
         return None
     for severity, threshold in spec.levels:
-        if holds(spec.operator, value, threshold):
+        if _HOLDS[spec.operator](value, threshold):
             return Reading(value, severity, is_clear=False)
     return Reading(value, Severity.NONE, is_clear=_is_clear(spec, value))
 
@@ -51,38 +68,15 @@ def judge_all(spec: Spec, values: Floats) -> tuple[NDArray[np.int8], NDArray[np.
     severity = np.zeros(len(values), np.int8)
     for level, threshold in reversed(spec.levels):
         severity[_HOLDS[spec.operator](exact, threshold)] = level
-    clear = severity == Severity.NONE
-    if spec.clear is not None and spec.operator in UPWARD:
-        clear &= exact <= as_single(spec.clear)
-    elif spec.clear is not None and spec.operator in DOWNWARD:
-        clear &= exact >= as_single(spec.clear)
-    return severity, clear
+    return severity, (severity == Severity.NONE) & _is_clear(spec, exact)
 
 
-_HOLDS: dict[Operator, np.ufunc] = {
-    Operator.GT: np.greater,
-    Operator.GTE: np.greater_equal,
-    Operator.LT: np.less,
-    Operator.LTE: np.less_equal,
-    Operator.EQ: np.equal,
-    Operator.NE: np.not_equal,
-}
-
-
-def holds(operator: Operator, value: float, threshold: float) -> bool:
-    match operator:
-        case Operator.GT:
-            return value > threshold
-        case Operator.GTE:
-            return value >= threshold
-        case Operator.LT:
-            return value < threshold
-        case Operator.LTE:
-            return value <= threshold
-        case Operator.EQ:
-            return value == threshold
-        case Operator.NE:
-            return value != threshold
+def _is_clear(spec: Spec, value: Any) -> Any:
+    """Tell of a value, or of each of many, whether it is on the good side."""
+    good = _GOOD.get(spec.operator)
+    if spec.clear is None or good is None:
+        return True
+    return good(value, as_single(spec.clear))
 
 
 def aggregate(
@@ -144,12 +138,3 @@ def _change(aggregation: Aggregation, times: Times, rows: Floats) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):
             change = change / seconds
     return change
-
-
-def _is_clear(spec: Spec, value: float) -> bool:
-    if spec.clear is None:
-        return True
-    clear = as_single(spec.clear)
-    if spec.operator in UPWARD:
-        return value <= clear
-    return value >= clear if spec.operator in DOWNWARD else True
