@@ -137,13 +137,10 @@ class Engine:
             watched = self._meet(sample.machine)
             if watched is None:
                 return
-        if not self._put_plan(watched, sample.layout):
-            watched.hear(sample)
-            return
-        self._changes += watched.take(sample)
-        # By a clock that is ahead of ours it would be missed only when we get there.
-        watched.seen_ms = min(watched.seen_ms or now_ms, now_ms)
-        self.judged += 1
+        watched.hear(sample.received_ms, now_ms)
+        if self._put_plan(watched, sample.layout):
+            self._changes += watched.take(sample)
+            self.judged += 1
 
     def _meet(self, machine: int) -> Watched | None:
         """A machine that nobody had heard of when the share was taken."""
@@ -257,6 +254,7 @@ class Engine:
             watched = machines[pk]
             judged_ms = watched.position.received_ms
             for sample in samples:
+                watched.hear(sample.received_ms, now_ms)
                 if not self._put_plan(watched, sample.layout):
                     continue
                 if sample.received_ms <= judged_ms:

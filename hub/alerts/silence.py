@@ -73,12 +73,10 @@ class Ears:
         self._deaf_from: int | None = None
         self._beat_ms: int | None = None
 
-    def hear(
-        self, received_ms: int, now_ms: int | None = None, *, is_witness: bool = False
-    ) -> None:
+    def hear(self, received_ms: int, now_ms: int, *, is_witness: bool = False) -> None:
         """Note a sample, of whichever machine, and when it came here."""
         self._heard_ms = max(self._heard_ms, received_ms)
-        self._listened_ms = max(self._listened_ms, now_ms or received_ms)
+        self._listened_ms = max(self._listened_ms, now_ms)
         if is_witness:
             self._witness_ms = max(self._witness_ms or 0, received_ms)
 

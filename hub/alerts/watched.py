@@ -152,7 +152,6 @@ class Watched:
 
     def take(self, sample: StoredSample) -> list[Change]:
         """Judge a sample; one that is late or was judged before changes nothing."""
-        self.hear(sample)
         values = self._admit(sample)
         if values is None or self.plan is None:
             return []
@@ -167,9 +166,10 @@ class Watched:
             changes += self._drop_gone(at_ms)
         return changes
 
-    def hear(self, sample: StoredSample) -> None:
+    def hear(self, received_ms: int, now_ms: int) -> None:
         """Know that the machine is there, whatever it says."""
-        self.seen_ms = max(self.seen_ms or 0, sample.received_ms)
+        # By a clock that is ahead of ours it would be missed only when we get there.
+        self.seen_ms = min(max(self.seen_ms or 0, received_ms), now_ms)
 
     def warm(self, sample: StoredSample) -> None:
         """Fill the windows with a sample that was judged before."""

@@ -31,7 +31,7 @@ def test_silence_counts_while_the_hub_could_hear(
 
 def test_a_pause_of_the_process_is_blindness() -> None:
     ears = Ears(0)
-    ears.hear(4_000)
+    ears.hear(4_000, 4_000)
     assert ears.tick(5_000) is None
 
     stretch = ears.tick(305_000)
@@ -43,12 +43,12 @@ def test_a_pause_of_the_process_is_blindness() -> None:
 
 def test_when_nobody_is_heard_not_even_the_witness_the_hub_is_blind() -> None:
     ears = Ears(0)
-    ears.hear(4_000, is_witness=True)
+    ears.hear(4_000, 4_000, is_witness=True)
     for now_ms in range(5_000, 605_000, 5_000):
         assert ears.tick(now_ms) is None
     assert ears.is_blind(605_000)
 
-    ears.hear(606_000)
+    ears.hear(606_000, 606_000)
     stretch = ears.tick(610_000)
 
     assert stretch is not None
@@ -58,7 +58,7 @@ def test_when_nobody_is_heard_not_even_the_witness_the_hub_is_blind() -> None:
 
 def test_without_a_witness_silence_is_believed_after_five_minutes() -> None:
     ears = Ears(0)
-    ears.hear(4_000)
+    ears.hear(4_000, 4_000)
     for now_ms in range(5_000, 310_000, 5_000):
         ears.tick(now_ms)
 
