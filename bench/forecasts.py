@@ -234,9 +234,7 @@ def score(shape: Callable[[Chance], Made], runs: int = RUNS) -> Score:
     for run in range(runs):
         values, known_from = shape(np.random.default_rng(run))
         for moment in _moments(values, known_from):
-            said = trend.seconds_until(
-                seen(values, moment), 1.0, HORIZON_S, upward=True
-            )
+            said = trend.Outlook(seen(values, moment)).seconds_until(1.0, HORIZON_S)
             _count(found, said is not None, _full_in_s(values, moment))
     return found
 

@@ -1,7 +1,8 @@
 """What would a forecast have said? Every half hour of the last days, as it was then.
 
 The hours come first: from them one sees where nothing could have been foretold,
-because the value had not moved enough for any slope that reaches the limit in time.
+because the value had not moved enough for any slope that reaches the limit in time,
+or had moved over days, but not evenly.
 Only before the other moments the points of five minutes are read. Of these, all
 windows are first asked together whether there is a rise at all.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -17,9 +19,9 @@ from numpy.typing import NDArray
 
 from hub.alerts import forecasts, trend
 from hub.alerts.conditions import Reading, Times
-from hub.alerts.plan import matching
+from hub.alerts.plan import bound, matching
 from hub.alerts.replay import Firing, Tried, replay_readings
-from hub.alerts.spec import UPWARD, Severity, Spec
+from hub.alerts.spec import Severity, Spec
 from hub.alerts.trend import Series
 from hub.machines.models import Machine
 from hub.machines.presence import to_ms
@@ -44,6 +46,17 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
 
 
+class Hours(NamedTuple):
+    """A series by the hour, and what that tells of each moment."""
+
+    column: Column
+    past: _Windows
+    # Whether the days before it rise evenly.
+    lately: Flags
+    # Whether anything could have been foretold.
+    suspicious: Flags
+
+
 def tried(
     spec: Spec, machines: Sequence[Machine], start: datetime, end: datetime
 ) -> Iterator[Tried]:
@@ -56,16 +69,15 @@ def tried(
         return matching(spec, layout)
 
     whole = [Span(pk, first - PAST_MS, last) for pk in by_pk]
-    hours = read(whole, choose, HOUR_MS)
-    suspects = [(one, may(spec, one, moments)) for one in hours]
-    spans = _before(suspects, moments)
-    near = read(spans, choose, FINE_MS, averages_only=True)
+    found = [look(spec, one, moments) for one in read(whole, choose, HOUR_MS)]
+    near = read(_before(found, moments), choose, FINE_MS, averages_only=True)
     fine = {(one.machine, one.info): one for one in near}
-    for one, suspicious in suspects:
+    for hours in found:
+        one = hours.column
         firings: list[Firing] = []
         recent = fine.get((one.machine, one.info))
-        if recent is not None and suspicious.any():
-            judged = readings(spec, recent, one, moments, suspicious)
+        if recent is not None and hours.suspicious.any():
+            judged = readings(spec, hours, recent, moments)
             firings = replay_readings(spec, judged, gap_ms=GAP_MS)
         shown = one.time_ms >= first
         if shown.any():
@@ -73,29 +85,43 @@ def tried(
             yield Tried(by_pk[one.machine], one.info, times, low, high, firings)
 
 
+def look(spec: Spec, hours: Column, moments: Times) -> Hours:
+    """Find the moments at which something could have been foretold."""
+    sign, limit = bound(spec)
+    low, high = (hours.min, hours.max) if sign > 0 else (-hours.max, -hours.min)
+    lows, highs = (
+        _Grid(hours.time_ms, low, moments),
+        _Grid(hours.time_ms, -high, moments),
+    )
+    # What is foretold begins with the present value, which is of the last hours.
+    way = limit + highs.least(RECENT_MS)
+
+    def may_reach(span_ms: int) -> Flags:
+        moved = -highs.least(span_ms) - lows.least(span_ms)
+        reach_s = spec.horizon_s * forecasts.CLEAR
+        return np.asarray(moved >= REACH * span_ms / 1000 * way / reach_s)
+
+    past = _Windows.before(moments, hours, PAST_MS, HOUR_MS)
+    lately = may_reach(DAYS_MS)
+    if lately.any():
+        lately &= past.lately(DAYS_MS).are_spread(spec)
+    return Hours(hours, past, lately, (way <= 0) | may_reach(RECENT_MS) | lately)
+
+
 def readings(
-    spec: Spec, recent: Column, hours: Column, moments: Times, suspicious: Flags
+    spec: Spec, hours: Hours, recent: Column, moments: Times
 ) -> Iterator[tuple[int, Reading]]:
     """Yield what is foretold at each moment, by the points that were whole then."""
     near = _Windows.before(moments, recent, RECENT_MS, FINE_MS)
-    past = _Windows.before(moments, hours, PAST_MS, HOUR_MS)
-    recently, lately = near.are_spread(spec), past.lately(DAYS_MS).are_spread(spec)
-    asked = suspicious & (recently | lately | near.reach(spec))
-    spread = list(zip(recently.tolist(), lately.tolist(), strict=True))
+    recently = near.are_spread(spec)
+    asked = hours.suspicious & (recently | hours.lately | near.reach(spec))
+    spread = list(zip(recently.tolist(), hours.lately.tolist(), strict=True))
     for number, at_ms in enumerate(moments.tolist()):
         reading = CLEAR
         if asked[number]:
-            series = Series(*near.of(number), *past.of(number))
+            series = Series(*near.of(number), *hours.past.of(number))
             reading = forecasts.judge(spec, series, spread[number])
         yield at_ms, reading
-
-
-def known_then(recent: Column, hours: Column, moments: Times, number: int) -> Series:
-    """Return what a forecast at one of the moments would have looked at."""
-    at = moments[number : number + 1]
-    near = _Windows.before(at, recent, RECENT_MS, FINE_MS)
-    past = _Windows.before(at, hours, PAST_MS, HOUR_MS)
-    return Series(*near.of(0), *past.of(0))
 
 
 class _Windows:
@@ -127,7 +153,7 @@ class _Windows:
 
     def are_spread(self, spec: Spec) -> Flags:
         """Return what `trend.is_spread` says of each that has points enough."""
-        sign = 1.0 if spec.operator in UPWARD else -1.0
+        sign, _ = bound(spec)
         counts = self._last - self._first
         found = counts >= trend.MIN_POINTS
         # Mostly they are whole, and so all as long.
@@ -139,32 +165,12 @@ class _Windows:
 
     def reach(self, spec: Spec) -> Flags:
         """Tell of each whether its present value is beyond the mildest threshold."""
-        sign = 1.0 if spec.operator in UPWARD else -1.0
-        limit = min(sign * threshold for _, threshold in spec.levels)
+        sign, limit = bound(spec)
         found = np.zeros(len(self._first), np.bool_)
         there = np.flatnonzero(self._last - self._first >= trend.MIN_POINTS)
         newest = sign * sliding_window_view(self._values, 3)[self._last[there] - 3]
         found[there] = np.sort(newest, axis=1)[:, 1] >= limit
         return found
-
-
-def may(spec: Spec, hours: Column, moments: Times) -> Flags:
-    """Return the moments at which something could have been foretold."""
-    sign = 1.0 if spec.operator in UPWARD else -1.0
-    low, high = (hours.min, hours.max) if sign > 0 else (-hours.max, -hours.min)
-    limit = min(sign * threshold for _, threshold in spec.levels)
-    lows, highs = (
-        _Grid(hours.time_ms, low, moments),
-        _Grid(hours.time_ms, -high, moments),
-    )
-    # What is foretold begins with the present value, which is of the last hours.
-    way = limit + highs.least(RECENT_MS)
-    found = way <= 0
-    for span_ms in (RECENT_MS, DAYS_MS):
-        moved = -highs.least(span_ms) - lows.least(span_ms)
-        reach_s = spec.horizon_s * forecasts.CLEAR
-        found |= moved >= REACH * span_ms / 1000 * way / reach_s
-    return found
 
 
 class _Grid:
@@ -188,18 +194,21 @@ class _Grid:
         return np.asarray(found[self._ends - width])
 
 
-def _before(suspects: Sequence[tuple[Column, Flags]], moments: Times) -> list[Span]:
+def _before(found: Sequence[Hours], moments: Times) -> list[Span]:
     """Return the stretches that forecasts at these moments look at, by machine."""
     by_machine: dict[int, Flags] = {}
-    for one, suspicious in suspects:
-        known = by_machine.get(one.machine)
-        by_machine[one.machine] = suspicious if known is None else known | suspicious
-    found: list[Span] = []
+    for hours in found:
+        machine = hours.column.machine
+        known = by_machine.get(machine)
+        by_machine[machine] = (
+            hours.suspicious if known is None else known | hours.suspicious
+        )
+    spans: list[Span] = []
     for machine, marked in by_machine.items():
         for at_ms in moments[marked].tolist():
             start = at_ms - RECENT_MS
-            if found and found[-1].machine == machine and start <= found[-1].end:
-                found[-1] = found[-1]._replace(end=at_ms)
+            if spans and spans[-1].machine == machine and start <= spans[-1].end:
+                spans[-1] = spans[-1]._replace(end=at_ms)
             else:
-                found.append(Span(machine, start, at_ms))
-    return found
+                spans.append(Span(machine, start, at_ms))
+    return spans

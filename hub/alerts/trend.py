@@ -123,13 +123,6 @@ class _Rise:
     slope: Slope
 
 
-def seconds_until(
-    series: Series, limit: float, horizon_s: float, *, upward: bool
-) -> float | None:
-    """Return what `Outlook` says of one limit."""
-    return Outlook(series, upward=upward).seconds_until(limit, horizon_s)
-
-
 def newest(values: Floats) -> float:
     """Return the present value: one odd reading is none."""
     return float(sorted(values[-3:].tolist())[1])

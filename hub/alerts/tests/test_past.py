@@ -19,6 +19,7 @@ from hub.alerts.silence import intervals, intervals_of
 from hub.alerts.spec import Kind, NoData, Operator
 from hub.alerts.tests.scenes import DISK, disk, spec, vector
 from hub.alerts.tests.world import NOON_MS
+from hub.alerts.trend import Series
 from hub.machines.models import Machine
 from hub.storage import layouts, raw
 from hub.storage.backfill import Stretch, note
@@ -255,6 +256,16 @@ def shape(name: str, days: Floats, size: float) -> Floats:
     return shapes[name]
 
 
+def known_at(moment: int, fine: Column, hours: Column) -> Series:
+    """Return six hours and seven days of what was whole at a moment."""
+    parts: list[Floats] = []
+    for one, span_h, width_ms in ((fine, 6, 300_000), (hours, 168, 3_600_000)):
+        whole = one.time_ms <= moment - width_ms
+        whole &= one.time_ms >= moment - span_h * 3_600_000
+        parts += [one.time_ms[whole] / 1000, one.avg[whole].astype(np.float64)]
+    return Series(*parts)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(SHAPES),
@@ -299,12 +310,11 @@ def test_no_moment_is_passed_over_at_which_something_was_foretold(
     )
     moments = np.arange(NOON_MS - 86_400_000, NOON_MS, past_forecast.STEP_MS)
 
-    suspicious = past_forecast.may(rule, hours, moments)
-    quick = list(past_forecast.readings(rule, fine, hours, moments, suspicious))
-    for (when, reading), number in zip(quick, range(len(moments)), strict=True):
-        series = past_forecast.known_then(fine, hours, moments, number)
-        expected = forecasts.judge(rule, series)
-        assert (when, reading.severity) == (moments[number], expected.severity)
+    found = past_forecast.look(rule, hours, moments)
+    quick = past_forecast.readings(rule, found, fine, moments)
+    for (when, reading), moment in zip(quick, moments.tolist(), strict=True):
+        expected = forecasts.judge(rule, known_at(moment, fine, hours))
+        assert (when, reading.severity) == (moment, expected.severity)
         # What is neither foretold nor clear keeps an alert: it is not passed over.
         assert reading.is_clear == expected.is_clear
 

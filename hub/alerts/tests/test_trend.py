@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench import forecasts
-from hub.alerts.trend import Series, seconds_until, slope_of
+from hub.alerts.trend import Outlook, Series, slope_of
 
 Floats = NDArray[np.float64]
 DAY_S = 86_400.0
@@ -34,7 +34,7 @@ LEFT = HOURS - WEEK
 
 
 def soon(values: Floats, limit: float = 1.0) -> float | None:
-    return seconds_until(seen(values), limit, DAY_S, upward=True)
+    return Outlook(seen(values)).seconds_until(limit, DAY_S)
 
 
 def test_a_steady_fill_is_foretold_to_the_hour() -> None:
@@ -82,7 +82,7 @@ def test_what_is_full_is_full_now() -> None:
 def test_room_that_shrinks_is_foretold_downward() -> None:
     free = 100.0 + 5 * LEFT + noise()
 
-    found = seconds_until(seen(free), 0, DAY_S, upward=False)
+    found = Outlook(seen(free), upward=False).seconds_until(0, DAY_S)
 
     assert found is not None
     assert found / 3600 == pytest.approx(20, abs=1)
@@ -92,10 +92,9 @@ def test_an_hour_of_history_says_nothing() -> None:
     times = ticks(12)
     values = np.linspace(0.5, 0.9, 12)
 
-    assert (
-        seconds_until(Series(times, values, times, values), 1, DAY_S, upward=True)
-        is None
-    )
+    series = Series(times, values, times, values)
+
+    assert Outlook(series).seconds_until(1, DAY_S) is None
 
 
 def test_one_wild_point_does_not_turn_the_slope() -> None:
