@@ -9,10 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 from asgiref.sync import async_to_sync
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
 
+from hub.testing.patience import PATIENCE_S
 from hub.testing.services import chromium_path
+
+# Playwright's own five seconds are little for a page on a busy machine.
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 HASHER = "django.contrib.auth.hashers.Argon2PasswordHasher"
 

@@ -21,7 +21,7 @@ from tests.hub import Conversation, Hub
 from tests.patience import until
 from tests.talking import config
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(1_200)]
+pytestmark = [pytest.mark.process, pytest.mark.lasts]
 
 KILLS = int(os.environ.get("AGENT_KILLS", "30"))
 # The agent itself, at 50 ticks a second: more moments to be killed in.

@@ -26,7 +26,7 @@ from pathlib import Path
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 LOOPBACK = "127.0.0.1"
 CHUNK_BYTES = 65_536
-READY_S = 20
+READY_S = 120
 
 # The same user on both sides; what it may do to its own network it keeps.
 UNSHARE = ("unshare", "--user", "--map-current-user", "--keep-caps", "--net")

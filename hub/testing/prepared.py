@@ -25,7 +25,7 @@ NAME = "sysmonstm.sqlite3"
 # As docker-compose.yml names it.
 DATABASE = "sysmonstm"
 
-MIGRATE_S = 100
+MIGRATE_S = 300
 
 
 def database(folder: Path, env: Mapping[str, str], root: Path) -> None:

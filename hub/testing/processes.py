@@ -13,7 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 POLL_S = 0.02
-GONE_S = 5.0
+GONE_S = 30.0
+# Of one that was asked to end, on a busy machine as well.
+END_S = 30.0
 
 LAST_WORDS = 4000
 
@@ -79,7 +81,7 @@ class Process:
         if self.returncode is None:
             self._program.send_signal(number)
 
-    def stop(self, *, within_s: float = 10, by: int = signal.SIGTERM) -> int:
+    def stop(self, *, within_s: float = END_S, by: int = signal.SIGTERM) -> int:
         """Ask it to end, insist after a while; return its exit code."""
         self.send(by)
         try:
@@ -133,7 +135,7 @@ def running(
     log: Path,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    within_s: float = 10,
+    within_s: float = END_S,
 ) -> Iterator[Process]:
     """Run a program for as long as the block lasts, and nothing of it longer."""
     process = start(*argv, log=log, env=env, cwd=cwd)

@@ -15,7 +15,7 @@ from hub.testing.install import SERVICES
 from hub.testing.processes import Process, free_port, running
 from hub.testing.services import Missing
 
-START_S = 30
+START_S = 120
 BUCKET = "hours"
 POLICY = (
     '{"Version": "2012-10-17",'

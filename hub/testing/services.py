@@ -22,8 +22,8 @@ from hub.testing.install import SERVICES
 from hub.testing.packages import environment
 from hub.testing.processes import NotReady, Process, free_port, running
 
-START_S = 30
-STOP_S = 15
+START_S = 120
+STOP_S = 60
 
 # PostgreSQL refuses to run as root.
 ORDINARY_USER = "nobody"

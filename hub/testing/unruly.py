@@ -15,7 +15,8 @@ import redis
 from hub.testing.processes import Process, start
 
 POLL_S = 0.02
-ENDS_WITHIN_S = 10
+ENDS_WITHIN_S = 60
+STARTS_WITHIN_S = 120
 
 
 class Unruly:
@@ -59,7 +60,7 @@ class Unruly:
         argv = [*self._prefix, *self._argv]
         self._again = start(*argv, log=log, env=self._env)
         self.pid = self._again.pid
-        self._again.wait_for_line(ready, within_s=30)
+        self._again.wait_for_line(ready, within_s=STARTS_WITHIN_S)
 
     def end(self) -> None:
         """Leave nothing running that was started here, and nothing paused."""

@@ -20,8 +20,8 @@ from hub.testing.unruly import unruly_redis
 
 pytestmark = pytest.mark.process
 
-START_S = 60
-SOON_S = 20.0
+START_S = 120
+SOON_S = 60.0
 
 
 class Browser:
@@ -32,7 +32,7 @@ class Browser:
         self._opener = build_opener(HTTPCookieProcessor(self._cookies))
 
     def get(self, path: str) -> str:
-        with self._opener.open(f"{self._web}{path}", timeout=30) as answer:
+        with self._opener.open(f"{self._web}{path}", timeout=60) as answer:
             return str(answer.read().decode())
 
     def post(self, path: str, **typed: str) -> str:
@@ -42,7 +42,7 @@ class Browser:
             urlencode(typed).encode(),
             {"X-CSRFToken": token or "", "Referer": self._web},
         )
-        with self._opener.open(request, timeout=30) as answer:
+        with self._opener.open(request, timeout=60) as answer:
             return str(answer.read().decode())
 
     def until(self, path: str, said: str, *, within_s: float = SOON_S) -> str:
@@ -141,7 +141,7 @@ def a_process_that_dies_is_not_waited_for(ada: Browser, first: Process) -> None:
     body = ada.post("/ask/ping/atlas")
 
     assert "not connected for questions" in body
-    assert time.monotonic() - before < 8
+    assert time.monotonic() - before < 30
     assert "There and back" in ada.post("/ask/ping/nas")
 
 
@@ -154,7 +154,7 @@ def redis_that_hangs_is_said(ada: Browser, url: str, folder: Path) -> None:
         redis.resume()
 
     assert "Redis does not answer" in body
-    assert took_s < 10
+    assert took_s < 30
     deadline = time.monotonic() + SOON_S
     while "There and back" not in ada.post("/ask/ping/nas"):
         assert time.monotonic() < deadline

@@ -18,7 +18,7 @@ from hub.web.tests.test_browser import accessibility, listen
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
-READY_MS = 20_000
+READY_MS = 60_000
 # The agent sends every five seconds by itself, and here for this long.
 STEP_S = 5
 WATCHED_MS = 12_000

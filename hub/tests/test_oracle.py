@@ -134,7 +134,7 @@ def test_a_run_in_which_nothing_happened_is_void() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.timeout(240)
+@pytest.mark.lasts
 def test_nothing_is_lost_and_nothing_is_double(tmp_path: Path) -> None:
     seed = int(os.environ.get(SEED) or random.randrange(2**32))
 
@@ -146,7 +146,7 @@ def test_nothing_is_lost_and_nothing_is_double(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.timeout(120)
+@pytest.mark.lasts
 def test_a_hub_of_one_process_loses_and_doubles_nothing(tmp_path: Path) -> None:
     seed = int(os.environ.get(SEED) or random.randrange(2**32))
 

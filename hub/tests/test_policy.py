@@ -15,6 +15,7 @@ import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import Group, User
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from sysmonstm_proto import metrics_pb2
 
@@ -310,6 +311,19 @@ def _api_address(name: str, world: World) -> str:
 # -- nothing is changed by looking, and nothing without the page's own form
 
 
+# What a browser is told on each page, the admin's as well.
+FORBIDDEN = {
+    "frames": "DENY",
+    "default-src": "'self'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "object-src": "'none'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+    "form-action": "'self'",
+}
+
 # A session is renewed as it is used, a token says when, that somebody looked at
 # processes is written down, and an agent's settings are put together when first wanted.
 KEPT_BY_READING = (
@@ -320,10 +334,12 @@ KEPT_BY_READING = (
 )
 
 
-def test_looking_changes_nothing(world: World) -> None:
+def test_looking_changes_nothing_and_each_page_forbids_what_it_does_not_need(
+    world: World,
+) -> None:
     client = world.client("root")
     written: list[tuple[str, str]] = []
-    path = ""
+    path, pages = "", 0
 
     def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         verb, _, rest = sql.lstrip().partition(" ")
@@ -337,10 +353,25 @@ def test_looking_changes_nothing(world: World) -> None:
         for route in ROUTES:
             path = address(route, world)
             for method in ("GET",) if route.is_admin else ("GET", "HEAD"):
-                assert ask(client, method, path).status_code < 500, path
+                answer = ask(client, method, path)
+                assert answer.status_code < 500, path
+                assert answer["X-Content-Type-Options"] == "nosniff", path
+                if answer["Content-Type"].startswith("text/html"):
+                    pages += 1
+                    assert _forbidden(answer) == FORBIDDEN, path
+    assert pages > 100
     # The way out is no link either.
     assert ask(client, "GET", "/alerts/open.json").status_code == 200
     assert written == []
+
+
+def _forbidden(answer: HttpResponse) -> dict[str, str]:
+    """Return the directives, with nothing in them that differs each time."""
+    policy = re.sub(r" 'nonce-[\w-]{20,}'", "", answer["Content-Security-Policy"])
+    words = (one.strip().partition(" ") for one in policy.split(";") if one.strip())
+    return {"frames": answer["X-Frame-Options"]} | {
+        name: value for name, _, value in words
+    }
 
 
 def test_a_form_of_another_site_changes_nothing(world: World) -> None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from hub.alerts.models import Alert
 from hub.health import scrape
+from hub.live.frames import Close
 from hub.live.tests.line import line
 from hub.machines.models import Machine, Sight, Tag
 from hub.people import tokens
@@ -127,6 +128,10 @@ async def test_pages_rest_and_sockets_show_each_person_the_same(seed: int) -> No
         async with line(client) as browser:
             told = await browser.frame()
         found["socket"] = {one["id"] for one in told["machines"]}
+        # By its name nobody is told of another one either, nor by a pattern.
+        for name in ["*", *sorted(set(NAMES) - machines)[:1]]:
+            async with line(client, machine=name) as browser:
+                assert await browser.ended() is Close.NOT_FOUND
 
         assert found == {
             **dict.fromkeys(found, machines),

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from hub.testing.patience import PATIENCE_S
 from hub.testing.processes import free_port
 
 
@@ -44,7 +45,7 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def wait_for(self, count: int, *, within_s: float = 10) -> list[Heard]:
+    def wait_for(self, count: int, *, within_s: float = PATIENCE_S) -> list[Heard]:
         ends = time.monotonic() + within_s
         while len(self.heard) < count and time.monotonic() < ends:
             time.sleep(0.01)

@@ -24,6 +24,7 @@ from hub.storage import raw
 from hub.storage.database import DatabaseDown
 from hub.storage.hot import get_hot
 from hub.storage.sample import StoredSample
+from hub.testing.patience import until_found
 
 # -- the database
 
@@ -131,11 +132,7 @@ class Brittle(MemoryBus):
 
 
 async def until(state: str) -> None:
-    for _ in range(300):
-        if await Alert.objects.filter(state=state).aexists():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"none is {state}")
+    await until_found(Alert.objects.filter(state=state).aexists)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -31,6 +31,7 @@ from hub.events.memory import MemoryBus
 from hub.storage.hot import get_hot, set_hot
 from hub.storage.hot_memory import MemoryHot
 from hub.storage.processes import Entry, Snapshot
+from hub.testing.patience import PATIENCE_S
 
 CPU, MEMORY = "system.cpu.utilization", "system.memory.utilization"
 PRESSURE = "system.pressure.some"
@@ -291,7 +292,7 @@ async def arrives(bus: Bus, snapshot: Snapshot) -> None:
 
 
 async def next_of(events: Any) -> dict[str, Any]:
-    event = await asyncio.wait_for(anext(events), 5)
+    event = await asyncio.wait_for(anext(events), PATIENCE_S)
     return dict(orjson.loads(event.payload))
 
 

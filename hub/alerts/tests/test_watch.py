@@ -20,6 +20,7 @@ from hub.storage import layouts
 from hub.storage.hot import get_hot, set_hot
 from hub.storage.hot_memory import MemoryHot
 from hub.storage.sample import StoredSample, pack
+from hub.testing.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,10 +30,7 @@ async def watching(bus: Bus) -> AsyncIterator[Watch]:
     watch = Watch(bus)
     task = asyncio.create_task(watch.run())
     try:
-        for _ in range(500):
-            if watch.engine.mine and watch.hears:
-                break
-            await asyncio.sleep(0.02)
+        await until(lambda: watch.engine.mine and watch.hears)
         yield watch
     finally:
         task.cancel()

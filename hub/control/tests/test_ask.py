@@ -14,8 +14,9 @@ from hub.control import ask as asking
 from hub.control.ask import NoAnswer, NotConnected, ask
 from hub.control.line import MAX_OUTSTANDING, MAX_STRAY
 from hub.control.services import Control
-from hub.control.tests.agent import PATIENCE_S, Managed, channel, managed, serving
+from hub.control.tests.agent import Managed, channel, managed, serving
 from hub.machines.models import Machine
+from hub.testing.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,20 +26,16 @@ def ping() -> pb.ControlCommand:
 
 
 async def connected(server: Control, *machines: Machine) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while any(one.pk not in server.control.lines for one in machines):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    # The layer hears of questions from a moment after the start.
-    await asyncio.sleep(0.1)
+    await until(lambda: all(one.pk in server.control.lines for one in machines))
 
 
 async def test_a_question_is_answered(atlas: Machine) -> None:
     async with serving() as (server, port), managed(port, "atlas") as agent:
         await connected(server, atlas)
-        asked = asyncio.create_task(ask(atlas.pk, ping(), 5))
+        asked = asyncio.create_task(ask(atlas.pk, ping(), 30))
         command = await agent.command()
         assert command.HasField("ping")
-        assert command.timeout_ms == 5000
+        assert command.timeout_ms == 30_000
 
         await agent.answer(command.request, pong=pb.Pong(clock_unix_ms=7))
 
@@ -48,7 +45,7 @@ async def test_a_question_is_answered(atlas: Machine) -> None:
 async def test_an_agents_own_refusal_is_an_answer(atlas: Machine) -> None:
     async with serving() as (server, port), managed(port, "atlas") as agent:
         await connected(server, atlas)
-        asked = asyncio.create_task(ask(atlas.pk, ping(), 5))
+        asked = asyncio.create_task(ask(atlas.pk, ping(), 30))
         command = await agent.command()
 
         await agent.answer(command.request, refused="Not today.")
@@ -65,7 +62,7 @@ async def test_an_answer_to_another_machines_question_is_dropped(
         managed(port, "nas") as thief,
     ):
         await connected(server, atlas, nas)
-        asked = asyncio.create_task(ask(atlas.pk, ping(), 5))
+        asked = asyncio.create_task(ask(atlas.pk, ping(), 30))
         command = await agent.command()
 
         await thief.answer(command.request, pong=pb.Pong(clock_unix_ms=666))
@@ -78,7 +75,7 @@ async def test_an_answer_to_another_machines_question_is_dropped(
 
         assert (await asked).pong.clock_unix_ms == 7
         # The thief's line goes on: a stray answer harms nobody.
-        other = asyncio.create_task(ask(nas.pk, ping(), 5))
+        other = asyncio.create_task(ask(nas.pk, ping(), 30))
         await thief.answer((await thief.command()).request, pong=pb.Pong())
         assert (await other).HasField("pong")
 
@@ -98,7 +95,7 @@ async def test_who_goes_on_answering_what_nobody_asked_is_cut(
         code, sentence = await flood.end()
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert sentence == "Nobody has asked for all these answers."
-        asked = asyncio.create_task(ask(atlas.pk, ping(), 5))
+        asked = asyncio.create_task(ask(atlas.pk, ping(), 30))
         await agent.answer((await agent.command()).request, pong=pb.Pong())
         assert (await asked).HasField("pong")
 
@@ -111,7 +108,7 @@ async def test_a_late_answer_is_dropped_and_the_line_goes_on(atlas: Machine) -> 
         late = await agent.command()
         await agent.answer(late.request, pong=pb.Pong(clock_unix_ms=1))
 
-        asked = asyncio.create_task(ask(atlas.pk, ping(), 5))
+        asked = asyncio.create_task(ask(atlas.pk, ping(), 30))
         command = await agent.command()
         await agent.answer(late.request, pong=pb.Pong(clock_unix_ms=2))
         await agent.answer(command.request, pong=pb.Pong(clock_unix_ms=3))
@@ -120,48 +117,48 @@ async def test_a_late_answer_is_dropped_and_the_line_goes_on(atlas: Machine) -> 
 
 
 async def test_nobody_waits_for_a_machine_that_is_not_connected(
-    atlas: Machine,
+    atlas: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(asking, "TAKEN_S", 0.5)
     async with serving():
-        await asyncio.sleep(0.1)
         before = time.monotonic()
 
         with pytest.raises(NotConnected, match="not connected"):
             await ask(atlas.pk, ping(), 30)
 
-        assert time.monotonic() - before < 2 * asking.TAKEN_S
+        assert time.monotonic() - before < 15
 
 
 async def test_whoever_asks_hears_at_once_that_the_agent_left(atlas: Machine) -> None:
     async with serving() as (server, port):
         async with managed(port, "atlas") as agent:
             await connected(server, atlas)
-            asked = asyncio.create_task(ask(atlas.pk, ping(), 20))
+            asked = asyncio.create_task(ask(atlas.pk, ping(), 30))
             await agent.command()
         before = time.monotonic()
 
         with pytest.raises(NoAnswer, match="left before it answered"):
             await asked
 
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 15
 
 
 async def test_what_is_asked_of_one_machine_is_bounded(atlas: Machine) -> None:
     async with serving() as (server, port), managed(port, "atlas") as agent:
         await connected(server, atlas)
         asked = [
-            asyncio.create_task(ask(atlas.pk, ping(), 5))
+            asyncio.create_task(ask(atlas.pk, ping(), 30))
             for _ in range(MAX_OUTSTANDING)
         ]
         commands = [await agent.command() for _ in asked]
 
         with pytest.raises(NoAnswer, match="Too much"):
-            await ask(atlas.pk, ping(), 5)
+            await ask(atlas.pk, ping(), 30)
 
         for command in commands:
             await agent.answer(command.request, pong=pb.Pong())
         await asyncio.gather(*asked)
-        again = asyncio.create_task(ask(atlas.pk, ping(), 5))
+        again = asyncio.create_task(ask(atlas.pk, ping(), 30))
         await agent.answer((await agent.command()).request, pong=pb.Pong())
         assert (await again).HasField("pong")
 
@@ -174,7 +171,7 @@ async def test_the_newest_line_of_a_machine_is_asked(atlas: Machine) -> None:
             assert code is grpc.StatusCode.ABORTED
             assert "newer call" in sentence
 
-            asked = asyncio.create_task(ask(atlas.pk, ping(), 5))
+            asked = asyncio.create_task(ask(atlas.pk, ping(), 30))
             await new.answer((await new.command()).request, pong=pb.Pong())
 
             assert (await asked).HasField("pong")
@@ -189,7 +186,7 @@ async def test_another_thread_with_a_loop_of_its_own_may_ask(atlas: Machine) -> 
 
         def other() -> None:
             before = time.monotonic()
-            found.append(asyncio.run(ask(atlas.pk, ping(), 5)))
+            found.append(asyncio.run(ask(atlas.pk, ping(), 30)))
             took.append(time.monotonic() - before)
 
         thread = threading.Thread(target=other)

@@ -11,10 +11,11 @@ from sysmonstm_proto import metrics_pb2 as pb
 from hub.control.control import ControlServicer
 from hub.control.live_mode import AGAIN_S, REFUSED_S, LiveMode
 from hub.control.services import Control
-from hub.control.tests.agent import PATIENCE_S, managed, serving
+from hub.control.tests.agent import managed, serving
 from hub.events.bus import get_bus
 from hub.events.event import MACHINES_WATCHED, Event
 from hub.machines.models import Machine
+from hub.testing.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,10 +28,9 @@ class Clock:
 
 
 async def connected(server: Control, *machines: Machine) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while any(one.pk not in server.control.lines for one in machines):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
+    await until(lambda: all(one.pk in server.control.lines for one in machines))
+    # Who is watched is heard of from a moment after the start.
+    await asyncio.sleep(0.3)
 
 
 async def watched(*pks: object) -> None:

@@ -29,7 +29,7 @@ from hub.testing.processes import Process
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.process]
 
-SOON_S = 20.0
+SOON_S = 60.0
 # Enough to see a step, and how even it is.
 INSTANTS = 4
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,11 +12,12 @@ import pytest
 from django.conf import settings
 
 from hub.embedded import agent
+from hub.testing.patience import PATIENCE_S, until, wait_until
 from hub.testing.processes import running
 
 pytestmark = pytest.mark.process
 
-SLEEPER = "import sys, time; print('up', flush=True); time.sleep(60)"
+SLEEPER = "import sys, time; print('up', flush=True); time.sleep(600)"
 
 
 def _alive(pid: int) -> bool:
@@ -28,17 +28,8 @@ def _alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def _gone(pid: int, *, within_s: float) -> bool:
-    deadline = time.monotonic() + within_s
-    while _alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not _alive(pid)
-
-
 async def _pid_in(file: Path) -> int:
-    async with asyncio.timeout(10):
-        while not (file.exists() and file.read_text()):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: file.exists() and file.read_text())
     return int(file.read_text())
 
 
@@ -52,7 +43,7 @@ async def test_an_agent_that_ends_is_started_again(
 ) -> None:
     monkeypatch.setattr(agent, "FIRST_WAIT_S", 0.05)
     file = tmp_path / "pid"
-    command = _writes_its_pid(file, "time.sleep(60)")
+    command = _writes_its_pid(file, "time.sleep(600)")
     task = asyncio.create_task(agent.keep_running("127.0.0.1:1", command=command))
 
     first = await _pid_in(file)
@@ -73,13 +64,13 @@ async def test_an_agent_that_will_not_end_is_killed(
     monkeypatch.setattr(agent, "END_S", 0.2)
     file = tmp_path / "pid"
     deaf = "import signal; signal.signal(15, signal.SIG_IGN); "
-    code = f"{deaf}{_writes_its_pid(file, 'time.sleep(60)')[2]}"
+    code = f"{deaf}{_writes_its_pid(file, 'time.sleep(600)')[2]}"
     command = (sys.executable, "-c", code)
     task = asyncio.create_task(agent.keep_running("127.0.0.1:1", command=command))
 
     pid = await _pid_in(file)
     task.cancel()
-    await asyncio.wait([task], timeout=5)
+    await asyncio.wait([task], timeout=PATIENCE_S)
 
     assert task.cancelled()
     assert not _alive(pid)
@@ -91,16 +82,16 @@ def test_the_leash_ends_the_program_when_its_starter_is_killed(tmp_path: Path) -
         f"child = subprocess.Popen([sys.executable, '-I', '-S', {str(agent.LEASH)!r},"
         f" str(os.getpid()), sys.executable, '-c', {SLEEPER!r}])\n"
         "print('child', child.pid, flush=True)\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
     log = tmp_path / "starter.log"
     with running(sys.executable, "-c", starter, log=log) as process:
-        child = int(process.wait_for_line(r"child (\d+)", within_s=10)[1])
-        process.wait_for_line("up", within_s=10)
+        child = int(process.wait_for_line(r"child (\d+)", within_s=PATIENCE_S)[1])
+        process.wait_for_line("up", within_s=PATIENCE_S)
 
         process.stop(by=signal.SIGKILL)
 
-        assert _gone(child, within_s=5)
+        wait_until(lambda: not _alive(child))
 
 
 def test_the_leash_starts_nothing_when_its_starter_is_already_gone() -> None:
@@ -108,7 +99,7 @@ def test_the_leash_starts_nothing_when_its_starter_is_already_gone() -> None:
         [sys.executable, agent.LEASH, "1", sys.executable, "-c", "print('ran')"],
         capture_output=True,
         check=True,
-        timeout=10,
+        timeout=PATIENCE_S,
     )
 
     assert done.stdout == b""

@@ -13,7 +13,7 @@ from hub.events.redis_streams import RedisStreamsBus
 MakeBus = Callable[..., Bus]
 
 # A member that has been silent for so long is dead, in these tests.
-CLAIM_IDLE_S = 0.15
+CLAIM_IDLE_S = 0.4
 
 
 @pytest.fixture(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from asgiref.sync import async_to_sync
 
 from hub.events.bus import Bus
 from hub.events.event import MAX_DELIVERIES, Event, Events, dead
-
-PATIENCE_S = 5.0
+from hub.events.tests.conftest import CLAIM_IDLE_S
+from hub.testing.patience import PATIENCE_S, until
 
 
 async def heard(events: Events, number: int) -> list[bytes]:
@@ -196,13 +195,14 @@ async def test_an_event_that_kills_its_members_is_put_aside(
 
         async with bus.subscribe(topic, group="engine") as events:
             assert await heard(events, 1) == [b"harmless"]
-            assert await silent(events)
+            # Long enough for Redis to take the last one for dead.
+            assert await silent(events, for_s=3 * CLAIM_IDLE_S)
         assert await heard(graves, 1) == [b"poison"]
     await bus.close()
 
 
 async def first_of_a_new_member(bus: Bus, topic: str) -> bytes:
-    await asyncio.sleep(0.2)  # until Redis may take the last one for dead
+    await asyncio.sleep(CLAIM_IDLE_S + 0.1)  # until Redis may take it for dead
     async with bus.subscribe(topic, group="engine") as events:
         return (await heard(events, 1))[0]
 
@@ -231,12 +231,6 @@ async def test_leaving_ends_everything_that_was_started(bus: Bus, topic: str) ->
 
     assert asyncio.all_tasks() == before
     await bus.close()
-
-
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not done():  # noqa: ASYNC110 - what changes belongs to the bus
-            await asyncio.sleep(0.01)
 
 
 def test_a_dead_topic_has_a_name_of_its_own() -> None:

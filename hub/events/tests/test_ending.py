@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 from hub.events.ending import end
+from hub.testing.patience import PATIENCE_S
 
 
 async def test_a_task_that_swallows_a_cancellation_is_ended_all_the_same() -> None:
@@ -12,13 +13,13 @@ async def test_a_task_that_swallows_a_cancellation_is_ended_all_the_same() -> No
         nonlocal heard
         while heard < 3:
             try:
-                await asyncio.sleep(60)
+                await asyncio.sleep(600)
             except asyncio.CancelledError:
                 heard += 1
 
     task = asyncio.create_task(deaf())
     await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await end([task])
 
     assert task.done()

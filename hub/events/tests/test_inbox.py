@@ -5,6 +5,7 @@ import threading
 
 from hub.events.event import Event
 from hub.events.inbox import Inbox
+from hub.testing.patience import PATIENCE_S
 
 
 async def test_the_oldest_goes_when_the_bytes_are_too_many() -> None:
@@ -45,7 +46,7 @@ async def test_an_event_from_another_thread_wakes_the_reader() -> None:
 
     threading.Thread(target=inbox.put_from_anywhere, args=(told,)).start()
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE_S):
         assert await reading == told
 
 

@@ -11,6 +11,7 @@ from hub.events.ending import end
 from hub.events.event import BusDown, Event, Events
 from hub.events.listening import LONGEST_S, listen
 from hub.events.memory import MemoryBus
+from hub.testing.patience import PATIENCE_S
 
 
 class Heard:
@@ -30,7 +31,7 @@ class Heard:
         self._more.set()
 
     async def count(self, wanted: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.payloads) < wanted:
                 self._more.clear()
                 await self._more.wait()
@@ -71,7 +72,7 @@ async def test_what_is_garbled_is_told_and_the_next_one_heard(
 ) -> None:
     heard = Heard()
     task = listener(bus, topic, heard)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await heard.began.wait()
 
     for payload in (b"garbled", b"fatal", b"fine"):
@@ -96,7 +97,7 @@ async def test_it_says_when_it_hears_anew() -> None:
     assert not heard.began.is_set()
 
     bus.is_away = False
-    async with asyncio.timeout(LONGEST_S):
+    async with asyncio.timeout(PATIENCE_S):
         await heard.began.wait()
 
     await bus.publish(Event("topic", b"fine"))
@@ -130,7 +131,7 @@ async def test_it_ends_while_it_waits_for_the_bus() -> None:
     task = listener(bus, "topic", Heard())
     await bus.tries.acquire()
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await end([task])
 
     assert task.cancelled()

@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 
 from hub.events.event import Event
 from hub.events.redis_streams import STREAM_ENTRIES, RedisStreamsBus, key
+from hub.events.tests.conftest import CLAIM_IDLE_S
+from hub.testing.patience import PATIENCE_S
 
 pytestmark = pytest.mark.production_only
-
-PATIENCE_S = 5.0
 
 
 def a_bus(**options: object) -> RedisStreamsBus:
@@ -42,7 +42,7 @@ async def test_a_dead_member_s_pages_of_events_are_all_taken_over(topic: str) ->
     # A member that took everything and died: none of it is acknowledged.
     async with Redis.from_url(settings.REDIS_URL) as redis:
         await redis.xreadgroup("engine", "dead", {key(topic): ">"}, count=100)
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(CLAIM_IDLE_S)
 
     async with bus.subscribe(topic, group="engine") as events:
         async with asyncio.timeout(PATIENCE_S):
@@ -57,7 +57,7 @@ async def test_what_was_trimmed_before_it_was_done_is_counted(topic: str) -> Non
         await anext(events)
     async with Redis.from_url(settings.REDIS_URL) as redis:
         await redis.xtrim(key(topic), maxlen=0, approximate=False)
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(CLAIM_IDLE_S)
     await bus.publish(Event(topic, b"2"))
 
     async with bus.subscribe(topic, group="engine") as events:

@@ -10,6 +10,7 @@ from hub import metrics
 from hub.health import background, dependencies, tasks
 from hub.health.exposition import processes
 from hub.health.shelf import get_shelf
+from hub.testing.patience import PATIENCE_S
 
 
 def lags() -> tuple[float, float]:
@@ -50,7 +51,7 @@ async def test_what_the_hub_leans_on_is_asked_for_without_anybody_asking(
 
     monkeypatch.setattr(dependencies, "findings", findings)
     watching = asyncio.create_task(background.watch_dependencies(at_once))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while len(asked) < 3:  # noqa: ASYNC110 - the task's own turns
             await asyncio.sleep(0)
     watching.cancel()
@@ -58,7 +59,7 @@ async def test_what_the_hub_leans_on_is_asked_for_without_anybody_asking(
 
 async def test_a_process_lays_its_numbers_down() -> None:
     sharing = asyncio.create_task(background.share())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not get_shelf().read():  # noqa: ASYNC110 - another thread's work
             await asyncio.sleep(0.01)
     sharing.cancel()

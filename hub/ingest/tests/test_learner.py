@@ -16,6 +16,7 @@ from hub.storage.hot_memory import MemoryHot
 from hub.storage.layouts import LayoutInfo, SeriesInfo
 from hub.storage.raw import Incoming, Written
 from hub.storage.sample import StoredSample
+from hub.testing.patience import until
 
 LIST = [SeriesInfo("system.cpu.utilization", "1", "gauge", "")]
 EPOCH = bytes(16)
@@ -74,9 +75,8 @@ async def test_a_layout_is_placed_for_all_streams_and_mended_when_it_is_stored(
     assert known.id == placed < 0
     store.is_away = False
     turns.release()
-    await asyncio.sleep(0.01)
+    await until(lambda: (known.id, another.id) == (7, 7))
 
-    assert (known.id, another.id) == (7, 7)
     # What was queued under the number for now is written under the row's.
     assert [i.sample.layout for i in numbered([incoming(placed), incoming(5)])] == [
         7,

@@ -22,6 +22,7 @@ from hub.ingest.processes import BadSnapshot, Sightings, snapshot
 from hub.ingest.stream import Stream
 from hub.ingest.tests.wire import now_ms
 from hub.storage.hot_memory import MemoryHot
+from hub.testing.patience import PATIENCE_S
 
 NOON_MS = 1_772_366_400_000
 
@@ -132,7 +133,7 @@ async def test_what_is_kept_is_told_and_what_is_bad_is_dropped() -> None:
         sightings.offer(stream, pb.ProcessSnapshot(request=5), at_ms)
         good = message(entry(), taken_unix_ms=at_ms, request=6)
         sightings.offer(stream, good, at_ms)
-        told = await asyncio.wait_for(anext(events), 5)
+        told = await asyncio.wait_for(anext(events), PATIENCE_S)
 
     running.cancel()
     await sightings.close()

@@ -21,6 +21,7 @@ from hub.storage.hot import HotDown
 from hub.storage.hot_memory import MemoryHot
 from hub.storage.raw import DatabaseDown, Incoming, RefusedAt, Written
 from hub.storage.sample import StoredSample, unpack
+from hub.testing.patience import PATIENCE_S
 
 
 class Database:
@@ -340,7 +341,7 @@ async def test_trouble_with_redis_delays_no_acknowledgement(bus: MemoryBus) -> N
     announcer = Announcer(BrokenHot(), bus)
 
     async with writing(Database(), announcer, gather_s=0) as writer:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             for sequence in range(1, 20):
                 writer.offer(chunk(acks, sequence))
                 await writer.drain()
@@ -383,7 +384,7 @@ async def test_closing_does_not_wait_for_a_database_that_hangs() -> None:
     async with writing(database, gather_s=0) as writer:
         writer.offer(chunk(acks, 1))
         await asyncio.sleep(0.05)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await writer.close()
 
     assert acks.committed == 0

@@ -23,8 +23,8 @@ from hub.storage import raw
 from hub.storage.hot import get_hot
 from hub.storage.layouts import LayoutInfo
 from hub.storage.sample import StoredSample, pack
+from hub.testing.patience import PATIENCE_S
 
-PATIENCE_S = 5.0
 ORIGIN = ("Origin", "http://localhost")
 
 _sequences = count(1)

@@ -16,11 +16,12 @@ from hub.events.event import (
     METRICS_INSTANT,
     Event,
 )
-from hub.live.tests.line import PATIENCE_S, Line, line, publish, sample, store
+from hub.live.tests.line import Line, line, publish, sample, store
 from hub.machines.models import Machine
 from hub.storage.hot import get_hot
 from hub.storage.layouts import LayoutInfo
 from hub.storage.sample import StoredSample, pack
+from hub.testing.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 

@@ -26,10 +26,11 @@ from hub.events.event import METRICS_RAW, Event
 from hub.live.fanout import MAX_SOCKETS_OF_A_USER
 from hub.live.frames import Close
 from hub.storage.sample import StoredSample, pack
+from hub.testing.patience import PATIENCE_S
 from hub.testing.processes import Process, free_port, running
 
 # Events have to come from another process.
-pytestmark = [pytest.mark.production_only, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.production_only, pytest.mark.lasts]
 
 ROOT = Path(__file__).parents[3]
 MACHINES = 200
@@ -51,7 +52,8 @@ print(tokens.create("wall", owner.owner()), first, layout.id)
 """
 
 # Somebody for each way to be let in no longer, and somebody who stays.
-OUT_S = 10.0
+# Ten seconds are promised; a busy machine gets more.
+OUT_S = 60.0
 WAYS = ("signs out", "is switched off", "has another password", "is revoked", "stays")
 LET_IN = f"""
 import django; django.setup()
@@ -144,7 +146,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         env=env,
         cwd=ROOT,
     ) as daphne:
-        daphne.wait_for_port(port, within_s=30)
+        daphne.wait_for_port(port, within_s=PATIENCE_S)
         yield Hub(f"127.0.0.1:{port}", secret, int(first), int(layout), daphne, env)
 
 
@@ -161,7 +163,7 @@ def _run(program: str, env: dict[str, str]) -> str:
 
 
 async def read(socket: ClientConnection) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         told = json.loads(await socket.recv())
     await socket.send(json.dumps({"type": "ack", "n": told["n"]}))
     return told
@@ -226,7 +228,7 @@ async def ends(hub: Hub, said: str | list[str]) -> int | None:
         await read(socket)
         try:
             await socket.send(said)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     await socket.recv()
         except ConnectionClosed:

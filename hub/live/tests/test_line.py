@@ -24,6 +24,7 @@ from hub.live.tests.line import ORIGIN, line, publish, sample, store
 from hub.machines.models import Machine
 from hub.storage.layouts import LayoutInfo
 from hub.storage.sample import StoredSample, pack
+from hub.testing.patience import until
 
 pytestmark = pytest.mark.django_db
 
@@ -352,6 +353,4 @@ async def test_the_feed_stops_when_nobody_watches(
         await browser.frame()
         assert len(asyncio.all_tasks()) > len(before)
 
-    async with asyncio.timeout(5):
-        while asyncio.all_tasks() != before:  # noqa: ASYNC110 - nothing tells it
-            await asyncio.sleep(0.01)
+    await until(lambda: asyncio.all_tasks() == before)

@@ -17,12 +17,12 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from hub.live.frames import Close, frame
+from hub.testing.patience import PATIENCE_S
 from hub.testing.services import chromium_path
 
 pytestmark = pytest.mark.browser
 
 MODULE = Path(__file__).parents[3] / "static/js/live.js"
-PATIENCE_S = 15
 
 PAGE = """
 <script type="module">
@@ -56,7 +56,7 @@ class Hub:
         self._thread.start()
 
     def line(self) -> ServerConnection:
-        return self.lines.get(timeout=PATIENCE_S + 10)
+        return self.lines.get(timeout=PATIENCE_S)
 
     def close(self) -> None:
         self._over.set()

@@ -19,6 +19,7 @@ from hub.people import second
 from hub.people.models import AuditEntry
 from hub.people.roles import Role, role_of
 from hub.people.tests.provider import CLIENT, SECRET, Provider, serving
+from hub.testing.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +64,7 @@ def provider(running: Provider, settings: Settings) -> Provider:
 def come(client: Client, next_url: str = "/") -> HttpResponse:
     """Do what a browser does, until the hub sends it to a page of its own."""
     to = client.get("/sign-in/provider/", {"next": next_url})
-    back = requests.get(to["Location"], allow_redirects=False, timeout=5)
+    back = requests.get(to["Location"], allow_redirects=False, timeout=PATIENCE_S)
     return _back(client, back.headers["Location"])
 
 
@@ -226,7 +227,7 @@ def test_an_answer_works_once_and_in_the_browser_that_asked(
 ) -> None:
     client, other = Client(), Client()
     to = client.get("/sign-in/provider/")
-    back = requests.get(to["Location"], allow_redirects=False, timeout=5)
+    back = requests.get(to["Location"], allow_redirects=False, timeout=PATIENCE_S)
 
     stolen = _back(other, back.headers["Location"])
     first = _back(client, back.headers["Location"])
@@ -261,7 +262,7 @@ def test_what_a_provider_must_not_say_signs_nobody_in(
     if provider.is_away:
         answer: Any = client.get("/sign-in/provider/")
     else:
-        back = requests.get(to["Location"], allow_redirects=False, timeout=5)
+        back = requests.get(to["Location"], allow_redirects=False, timeout=PATIENCE_S)
         answer = _back(client, back.headers["Location"])
 
     assert answer["Location"].startswith("/sign-in/?problem=")

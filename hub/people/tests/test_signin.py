@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from hub.people import signin
 from hub.people.models import SignInLink
+from hub.testing.patience import PATIENCE_S
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 
@@ -72,7 +73,7 @@ def test_of_two_at_the_same_moment_one_is_signed_in() -> None:
 
         def redeem(secret: str = secret, together: Barrier = together) -> User | None:
             connection.ensure_connection()
-            together.wait(timeout=10)
+            together.wait(timeout=PATIENCE_S)
             try:
                 return signin.redeem(secret)
             finally:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -14,8 +14,8 @@ from sysmonstm_proto.metrics_pb2_grpc import MetricsServiceStub
 from hub.events.bus import get_bus
 from hub.ingest.tests import wire
 from hub.rpc.server import GrpcServer
-
-PATIENCE_S = 10
+from hub.testing.calls import End, ended, refusal
+from hub.testing.patience import PATIENCE_S
 
 Metadata = Sequence[tuple[str, str]]
 
@@ -65,14 +65,25 @@ class Agent:
 
     async def end(self) -> tuple[grpc.StatusCode, str]:
         """Read to the end of the stream; return how it ended."""
-        try:
-            while await asyncio.wait_for(self.call.read(), PATIENCE_S) is not (
-                grpc.aio.EOF
-            ):
-                pass
-        except grpc.aio.AioRpcError as error:
-            return error.code(), error.details() or ""
-        return await self.call.code(), await self.call.details()
+        return await ended(self.call)
+
+
+async def first_word(
+    opened: Callable[[], AbstractAsyncContextManager[Agent]],
+    hello: pb.MetricsRequest | None = None,
+) -> End:
+    """Say hello on a stream of one's own; return OK, or how that is refused."""
+
+    async def end() -> End:
+        async with opened() as web:
+            try:
+                await web.send(hello or wire.hello())
+                await web.read()
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                return await web.end()
+            return grpc.StatusCode.OK, ""
+
+    return await refusal(end)
 
 
 @asynccontextmanager

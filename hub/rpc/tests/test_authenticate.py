@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -14,14 +13,13 @@ from pytest_django import Settings
 from sysmonstm_proto import metrics_pb2
 
 from hub.ingest.lookups import Lookups
-from hub.ingest.tests import wire
 from hub.machines import inside
 from hub.machines.registry import CANARY
 from hub.people import secrets
 from hub.rpc import authenticate
 from hub.rpc.authenticate import DENIED, POLICIES, Asked, Denied, Doors, Policy, decide
 from hub.rpc.roster import Roster
-from hub.rpc.tests.agent import agent, channel, serving
+from hub.rpc.tests.agent import agent, channel, first_word, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -248,14 +246,11 @@ async def test_a_stream_with_a_wrong_credential_is_not_read(
 ) -> None:
     settings.AGENT_TOKEN = TOKEN
 
-    async with serving() as (server, port), agent(port, metadata) as web:
-        # The hub may have hung up before the Hello is out.
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            await web.send(wire.hello())
-        ended = await web.end()
+    async with serving() as (server, port):
+        refused = await first_word(lambda: agent(port, metadata))
         assert server.streams == 0
 
-    assert ended == (UNAUTHENTICATED, DENIED)
+    assert refused == (UNAUTHENTICATED, DENIED)
 
 
 async def test_a_stream_with_the_token_is_welcome(settings: Settings) -> None:

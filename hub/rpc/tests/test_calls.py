@@ -18,6 +18,7 @@ from hub.rpc.calls import (
     Calls,
     TooMany,
 )
+from hub.testing.patience import PATIENCE_S
 
 DENIED = "No."
 HOLDER = Holder(7, 3, "web-1")
@@ -108,7 +109,7 @@ async def test_who_has_no_credential_is_counted_by_address(
 
 
 async def settle(calls: Calls) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await asyncio.gather(*calls._ending)
 
 
@@ -167,7 +168,7 @@ async def test_a_replaced_secret_keeps_no_call_open_beyond_its_time() -> None:
     await asyncio.sleep(0.02)
     assert context.aborted == []
     late = asyncio.create_task(calls.sweep(every_s=0.001, now=lambda: now))
-    await asyncio.wait_for(context.over.wait(), 5)
+    await asyncio.wait_for(context.over.wait(), PATIENCE_S)
 
     assert context.aborted == [(grpc.StatusCode.UNAVAILABLE, REPLACED)]
     for task in (early, late):

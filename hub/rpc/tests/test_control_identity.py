@@ -19,10 +19,9 @@ from hub.machines import authority
 from hub.machines.models import Machine
 from hub.rpc.tests.agent import serving
 from hub.rpc.tests.trusted import Trust, bearer, channel, enrolled
+from hub.testing.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PATIENCE_S = 10.0
 
 
 @pytest.fixture
@@ -61,13 +60,12 @@ async def test_an_agent_that_names_another_machine_stays_itself(trust: Trust) ->
         )
         line = ControlServiceStub(made).ManageStream(metadata=metadata)
         await line.write(pb.ControlAnswer(hello=pb.ControlHello(machine_id="victim")))
-        async with asyncio.timeout(PATIENCE_S):
-            while not server.control.control.lines:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-        await asyncio.sleep(0.1)
+        await until(lambda: server.control.control.lines)
+        # Questions are heard of from a moment after the start.
+        await asyncio.sleep(0.3)
         with pytest.raises(NotConnected):
             await ask(victim, pb.ControlCommand(ping=pb.Ping()), 1)
-        asked = asyncio.create_task(ask(thief, pb.ControlCommand(ping=pb.Ping()), 5))
+        asked = asyncio.create_task(ask(thief, pb.ControlCommand(ping=pb.Ping()), 30))
         command = await line.read()
         await line.write(pb.ControlAnswer(request=command.request, pong=pb.Pong()))
         assert (await asked).HasField("pong")

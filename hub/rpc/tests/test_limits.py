@@ -21,8 +21,9 @@ from hub.machines import credentials
 from hub.machines.models import Credential, Machine
 from hub.rpc import authenticate, calls
 from hub.rpc.authenticate import DENIED
-from hub.rpc.tests.agent import PATIENCE_S, agent, channel, serving
+from hub.rpc.tests.agent import agent, channel, first_word, serving
 from hub.rpc.tests.trusted import agents_secret, bearer, enrolled
+from hub.testing.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,9 +93,9 @@ async def test_the_shared_token_makes_so_many_machines_and_no_more(
         for name in ("web-1", "web-2"):
             async with agent(port, shared) as web:
                 await web.hello(name)
-        async with agent(port, shared) as web:
-            await web.send(wire.hello("web-3"))
-            code, sentence = await web.end()
+        code, sentence = await first_word(
+            lambda: agent(port, shared), wire.hello("web-3")
+        )
         # Those that are known come back, and an enrolled one needs no room.
         for name, metadata in (("web-1", shared), ("enrolled", bearer(own))):
             async with agent(port, metadata) as web:
@@ -184,15 +185,18 @@ async def test_each_wrong_credential_gets_the_same_answer_in_the_same_time(
     said = set()
 
     async with serving() as (_, port):
-        for _ in range(15):
+        for tries in range(1, 200):
             for kind, metadata in wrong.items():
                 began = time.perf_counter()
                 async with agent(port, metadata) as web:
                     said.add(await web.end())
                 took[kind].append(time.perf_counter() - began)
+            # What each takes where nothing else came between, which takes more tries
+            # on a busy machine.
+            least = [min(times) for times in took.values()]
+            if tries >= 15 and max(least) - min(least) < 0.010:
+                break
 
-    # What each takes where nothing else came between, on a busy machine as well.
-    least = [min(times) for times in took.values()]
     assert said == {(Code.UNAUTHENTICATED, DENIED)}
     assert max(least) - min(least) < 0.010
 

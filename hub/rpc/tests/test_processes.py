@@ -20,6 +20,7 @@ from hub.ingest.tests.wire import now_ms
 from hub.machines.models import Machine
 from hub.rpc.tests.agent import agent, serving
 from hub.storage.hot import get_hot
+from hub.testing.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,7 +34,7 @@ def snapshot(*pids: int, request: int = 0, **said: Any) -> pb.MetricsRequest:
 
 
 async def seen(events: Any) -> dict[str, int]:
-    event = await asyncio.wait_for(anext(events), 5)
+    event = await asyncio.wait_for(anext(events), PATIENCE_S)
     return dict(orjson.loads(event.payload))
 
 

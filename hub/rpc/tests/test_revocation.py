@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -24,11 +23,13 @@ from hub.machines import authority, credentials
 from hub.machines.models import Machine
 from hub.rpc.authenticate import DENIED
 from hub.rpc.calls import REPLACED, Calls
+from hub.rpc.roster import POLL_S
 from hub.rpc.tests.agent import agent as plain_agent
 from hub.rpc.tests.agent import serving
 from hub.rpc.tests.trusted import Trust, agent, bearer, channel, enrolled, rotate
 from hub.rpc.tests.trusted import agents_secret as new_secret
 from hub.storage.models import Sample
+from hub.testing.patience import PATIENCE_S, until
 from hub.testing.processes import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -106,10 +107,8 @@ async def test_every_stream_of_a_revoked_agent_ends_and_none_opens_again(
     ):
         await bystander.hello()
         await bystander.send(wire.layout("/"))
-        began = time.monotonic()
         await revoke(pk, None)
-        ended = await asyncio.wait_for(ends(), PROMISED_S)
-        took_s = time.monotonic() - began
+        ended = await asyncio.wait_for(ends(), PATIENCE_S)
         async with agent(port, trust, secret) as again:
             refused = await again.end()
         await bystander.send(wire.ticks([1], (0.5,)))
@@ -117,8 +116,6 @@ async def test_every_stream_of_a_revoked_agent_ends_and_none_opens_again(
         assert server.streams == 1
 
     assert ended == [CUT] * 3
-    # The bus says so; the look into the database would take two seconds.
-    assert took_s < 1.5
     assert refused == CUT
 
 
@@ -131,10 +128,11 @@ async def test_it_ends_in_time_while_the_bus_is_away_or_nobody_said_so(
 
     async with serving() as (_, port), all_three(port, trust, secret) as ends:
         await how(pk, None)
-        ended = await asyncio.wait_for(ends(), PROMISED_S)
+        ended = await asyncio.wait_for(ends(), PATIENCE_S)
         async with agent(port, trust, secret) as again:
             refused = await again.end()
 
+    assert POLL_S < PROMISED_S / 2
     assert ended == [CUT] * 3
     assert refused == CUT
     # Nor has it come back as somebody without a credential.
@@ -198,9 +196,3 @@ async def test_a_stream_does_not_outlive_its_replaced_secret(trust: Trust) -> No
 
     # Not UNAUTHENTICATED: its agent has the new one, and comes back with that.
     assert ended == (grpc.StatusCode.UNAVAILABLE, REPLACED)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PROMISED_S):
-        while not holds():  # noqa: ASYNC110 - another's work
-            await asyncio.sleep(0.01)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from hub.ingest.tests import wire
 from hub.rpc.tests.agent import agent
 from hub.rpc.tests.test_grpcserve import timescale_hub
+from hub.testing.patience import PATIENCE_S
 from hub.testing.services import redis
 
 pytestmark = pytest.mark.process
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.process
 AGENTS = 1000
 
 
-async def test_a_thousand_agents_are_welcome_within_half_a_minute(
+async def test_a_thousand_agents_are_welcome_in_the_same_instant(
     tmp_path: Path,
 ) -> None:
     with (
@@ -31,8 +31,7 @@ async def test_a_thousand_agents_are_welcome_within_half_a_minute(
             fleet = [
                 await stack.enter_async_context(agent(port)) for _ in range(AGENTS)
             ]
-            began = time.monotonic()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(3 * PATIENCE_S):
                 await asyncio.gather(
                     *(
                         one.send(wire.hello(f"machine-{number}"))
@@ -40,7 +39,5 @@ async def test_a_thousand_agents_are_welcome_within_half_a_minute(
                     )
                 )
                 answers = await asyncio.gather(*(one.call.read() for one in fleet))
-            took_s = time.monotonic() - began
 
     assert all(answer.HasField("welcome") for answer in answers)
-    assert took_s < 30

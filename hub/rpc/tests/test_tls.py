@@ -31,7 +31,7 @@ from hub.rpc import tls
 from hub.rpc.authenticate import NO_CERTIFICATE
 from hub.rpc.server import GrpcServer
 from hub.rpc.tests.agent import agent as plain_agent
-from hub.rpc.tests.agent import serving
+from hub.rpc.tests.agent import first_word, serving
 from hub.rpc.tests.trusted import (
     Trust,
     agent,
@@ -42,6 +42,7 @@ from hub.rpc.tests.trusted import (
     enrolled,
     rotate,
 )
+from hub.testing.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,7 +75,7 @@ async def healthy(port: int, trust: Trust) -> grpc.StatusCode:
     async with channel(port, trust) as made:
         stub: Any = health_pb2_grpc.HealthStub(made)
         try:
-            await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+            await stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE_S)
         except grpc.aio.AioRpcError as error:
             return error.code()
     return Code.OK
@@ -287,18 +288,7 @@ class Member:
 
 
 async def hello(port: int, trust: Trust, secret: str) -> tuple[grpc.StatusCode, str]:
-    for _ in range(5):
-        async with agent(port, trust, secret) as web:
-            try:
-                await web.send(wire.hello())
-                await web.read()
-            except grpc.aio.AioRpcError as error:
-                # Refused while it wrote: the client's library forgets how.
-                if error.code() != Code.INTERNAL:
-                    return error.code(), error.details() or ""
-            else:
-                return Code.OK, ""
-    raise AssertionError("Refused five times while it wrote.")
+    return await first_word(lambda: agent(port, trust, secret))
 
 
 async def test_each_agent_shows_a_certificate_of_its_own(

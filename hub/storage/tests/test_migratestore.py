@@ -136,7 +136,7 @@ def ask(env: dict[str, str], query: str) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.process
-@pytest.mark.timeout(240)
+@pytest.mark.lasts
 def test_everything_arrives_once_although_the_copy_is_killed(
     old: Path, target: dict[str, str]
 ) -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.embedded_only
 WORKERS = WAITING + 2
 COMPUTING = "def test_{n}(): ..."
 STORY = "@pytest.mark.process\ndef test_{n}(): ..."
-LONG = "pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]"
+LONG = "pytestmark = [pytest.mark.browser, pytest.mark.lasts]"
 
 
 @dataclass(eq=False)

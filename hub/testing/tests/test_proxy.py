@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 import pytest
 
 from hub.testing.oracle.proxy import Lines, Mode, Proxy, lines
+from hub.testing.patience import PATIENCE_S
 
-PATIENCE_S = 5.0
 SILENCE_S = 0.2
 
 

@@ -68,7 +68,7 @@ class Liar:
 
     def start(self) -> None:
         stub = EnrolmentServiceStub(self._channel)
-        assert stub.Enrol(self._enrolment, timeout=10).machine_id == MACHINE
+        assert stub.Enrol(self._enrolment, timeout=60).machine_id == MACHINE
         self._said.put(_hello())
         self._said.put(pb.MetricsRequest(layout=_layout()))
         hello = pb.ControlHello(machine_id=MACHINE, agent_version=MARKUP)
@@ -80,11 +80,11 @@ class Liar:
         """Say of the newest settings that they are not taken, and why."""
         stub = ConfigServiceStub(self._channel)
         asked = pb.WatchConfigRequest(machine_id=MACHINE, collectors=list(NAMES))
-        call = stub.WatchConfig(asked, timeout=10, metadata=self._bearer)
+        call = stub.WatchConfig(asked, timeout=60, metadata=self._bearer)
         version = next(call).version
         call.cancel()
         report = pb.ConfigReport(machine_id=MACHINE, version=version, refused=NAMES)
-        stub.ReportConfig(report, timeout=10, metadata=self._bearer)
+        stub.ReportConfig(report, timeout=60, metadata=self._bearer)
 
     def stop(self) -> None:
         self._over.set()

@@ -12,14 +12,14 @@ from hub.testing import hubs
 from hub.testing.oracle import residents
 from hub.web.tests.test_browser import accessibility
 
-pytestmark = [pytest.mark.process, pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.process, pytest.mark.browser, pytest.mark.lasts]
 
 # A bar asks every ten seconds, a probe waits for two.
-BAR_MS = 30_000
-LIVE_MS = 30_000
+BAR_MS = 60_000
+LIVE_MS = 60_000
 # A test sample that was under way counts as late for a round of thirty seconds, and
 # so may the next one, before one is on time again.
-WELL_MS = 90_000
+WELL_MS = 120_000
 
 
 def test_pages_say_what_is_away_and_go_on_by_themselves(
@@ -44,7 +44,7 @@ def test_pages_say_what_is_away_and_go_on_by_themselves(
 
         database.kill()
         expect(bar).to_contain_text(
-            re.compile(r"Database away since \d.*values are live only"), timeout=BAR_MS
+            re.compile(r"Database away since \d.*Values are live only"), timeout=BAR_MS
         )
         assert accessibility(page) == []
         expect_new_values(page)
@@ -63,7 +63,7 @@ def test_pages_say_what_is_away_and_go_on_by_themselves(
 
         cache.kill()
         expect(bar).to_contain_text(
-            re.compile(r"Live updates pause since \d.*: Redis is away"), timeout=BAR_MS
+            re.compile(r"Live updates pause since \d.*\. Redis is away"), timeout=BAR_MS
         )
         expect(page.locator("#link")).to_be_hidden()
         page.reload()

@@ -21,9 +21,9 @@ from hub.testing.processes import Process, running
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
-START_S = 60
+START_S = 120
 # A machine speaks once a second here; a busy test machine gets more.
-LIVE_MS = 15_000
+LIVE_MS = 60_000
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
@@ -370,7 +370,7 @@ def test_the_first_machine_turns_the_lesson_into_the_table(
         os.kill(hub.process.pid, signal.SIGCONT)
 
         # The hub goes: the page says since when and keeps what it knew.
-        hub.process.stop(within_s=10)
+        hub.process.stop()
         bar = page.locator("#link")
         expect(bar).to_contain_text("Live updates stopped at", timeout=LIVE_MS)
         expect(row(page, "atlas").locator(".cpu .n")).to_have_text(re.compile(r"\d"))

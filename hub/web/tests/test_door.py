@@ -48,7 +48,7 @@ class Server:
     port: int
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=15)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
 
     def ask(self, target: str, *headers: str, host: str = "", body: str = "") -> Answer:
         lines = [

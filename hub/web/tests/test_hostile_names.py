@@ -21,7 +21,7 @@ from hub.web.tests.test_browser import PHONE, listen
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
-COMES_MS = 30_000
+COMES_MS = 60_000
 AT = quote(MACHINE, safe="")
 
 # What people may type into a name.
@@ -131,7 +131,7 @@ class Api:
             },
         )
         try:
-            answer = urllib.request.urlopen(request, timeout=10)
+            answer = urllib.request.urlopen(request, timeout=60)
         except urllib.error.HTTPError as refused:
             answer = refused
         with answer:

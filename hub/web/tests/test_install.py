@@ -64,7 +64,7 @@ def test_the_scripts_are_understood_by_the_plainest_shell(
     path = tmp_path / name
     path.write_bytes(fetch(stranger, name))
 
-    subprocess.run(["sh", "-n", path], check=True, timeout=10)
+    subprocess.run(["sh", "-n", path], check=True, timeout=60)
     # `sh` may be a richer shell here than there.
     bashisms = r"\[\[|^\s*local |^\s*function |\bsource |\$'|<<<|\becho -e|&>|=~"
     template = (ROOT / "templates" / "install" / name).read_text()
@@ -113,7 +113,7 @@ def test_what_is_in_the_way_on_the_machine_is_one_sentence(
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
 
     assert done.returncode == 1

@@ -18,6 +18,7 @@ from hub.people.models import AuditEntry
 from hub.storage import states
 from hub.storage.hot import get_hot
 from hub.storage.sample import StoredSample
+from hub.testing.patience import until
 from hub.web import asking, processes
 
 HOSTILE = '<script>alert("x")</script>'
@@ -119,9 +120,8 @@ async def test_the_list_is_what_the_agent_says_now(
     await client.aforce_login(operator)
     page = await client.get("/processes/atlas/")
     opening = page.context["opening"]
-    async with serving() as (_, port), managed(port, "atlas") as agent:
-        # The layer and the line are there a moment later.
-        await asyncio.sleep(0.2)
+    async with serving() as (server, port), managed(port, "atlas") as agent:
+        await until(lambda: server.control.lines)
         query = {"opening": opening, "sort": "-pid"}
         asking_ = asyncio.create_task(client.get("/processes-now/atlas", query))
         command = await agent.command()
