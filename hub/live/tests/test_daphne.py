@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,18 +51,24 @@ layout = layouts.learn([SeriesInfo("system.cpu.utilization", "1", "gauge", "")])
 print(tokens.create("wall", owner.owner()), first, layout.id)
 """
 
-# Somebody for each way to be let in no longer, and somebody who stays.
+# Somebody for each way to be let in no longer, and two who stay.
 # Ten seconds are promised; a busy machine gets more.
 OUT_S = 60.0
-WAYS = ("signs out", "is switched off", "has another password", "is revoked", "stays")
+OUT = ("signs out", "is switched off", "has another password", "is revoked", "expires")
+WAYS = (*OUT, "loses sight", "stays")
 LET_IN = f"""
 import django; django.setup()
 from django.contrib.auth.models import User
 from django.test import Client
+from hub.machines.models import Machine, Sight, Tag
 from hub.people import tokens
+shop = Tag.objects.create(name="shop")
+Machine.objects.get(machine_id="web-0").tags.add(shop)
 for way in {WAYS!r}:
     user = User.objects.create_user(way)
-    if way == "is revoked":
+    if way == "loses sight":
+        Sight.objects.create(user=user).tags.add(shop)
+    if way in ("is revoked", "expires"):
         print("Authorization", f"Bearer {{tokens.create(way, user)}}", sep="=")
     else:
         client = Client()
@@ -73,6 +79,8 @@ for way in {WAYS!r}:
 LET_OUT = """
 import django; django.setup()
 from django.contrib.auth.models import User
+from django.utils import timezone
+from hub.machines.models import Machine
 from hub.people import sessions
 from hub.people.models import ApiToken
 sessions.end(User.objects.get(username="signs out"))
@@ -81,6 +89,8 @@ other = User.objects.get(username="has another password")
 other.set_password("another long password")
 other.save()
 ApiToken.objects.get(user__username="is revoked").delete()
+ApiToken.objects.filter(user__username="expires").update(expires_at=timezone.now())
+Machine.objects.get(machine_id="web-0").tags.clear()
 """
 
 
@@ -211,16 +221,26 @@ async def test_who_is_let_in_no_longer_is_out_within_ten_seconds(hub: Hub) -> No
             name, _, value = line.partition("=")
             headers = {name: value, "Origin": f"http://{hub.address}"}
             opened[way] = await sockets.enter_async_context(hub.connect_as(headers))
-            await read(opened[way])
+            told = await read(opened[way])
+            seen = MACHINES if way != "loses sight" else 1
+            assert len(told["machines"]) == seen, way
+        loser = opened["loses sight"]
         started = time.monotonic()
         await asyncio.to_thread(hub.run, LET_OUT)
 
-        for way in WAYS[:-1]:
+        for way in OUT:
             async with asyncio.timeout(OUT_S - (time.monotonic() - started)):
                 await opened[way].wait_closed()
             assert opened[way].close_code == Close.SIGNED_OUT, way
+        while "gone" not in (told := await read(loser)):
+            pass
+        assert told["gone"] == ["web-0"]
         await hub.publish(0.25)
         assert await read(opened["stays"])
+        # Nothing, or the heartbeat of a quiet line.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                assert json.loads(await loser.recv())["machines"] == []
 
 
 async def ends(hub: Hub, said: str | list[str]) -> int | None:
