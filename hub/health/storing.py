@@ -20,7 +20,7 @@ def check() -> str:
     """Return a sentence; raises Unwell while a writer waits for the database."""
     if _is_failing() or WAITS in _others():
         raise Unwell(
-            "the database answers and takes no samples; its own log says why. Values "
+            "The database answers and takes no samples; its own log says why. Values "
             "are live only, agents keep their samples."
         )
     return "The database takes every sample."

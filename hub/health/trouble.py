@@ -51,7 +51,7 @@ def of_dependencies(found: Mapping[str, Finding]) -> Trouble | None:
         return Trouble(
             "Database away",
             database.down_since_ms,
-            "values are live only, agents keep their samples.",
+            "Values are live only, agents keep their samples.",
             is_essential=True,
         )
     storing = found.get(STORING)
@@ -79,7 +79,7 @@ def _of_archive(archive: Finding | None) -> Trouble | None:
     return Trouble(
         "Archive away",
         archive.down_since_ms,
-        "hours that have expired stay in the database until it takes them.",
+        "Hours that have expired stay in the database until it takes them.",
     )
 
 
