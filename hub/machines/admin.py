@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -17,6 +17,8 @@ from hub.people.look_only import NotWritten
 __all__ = ["SightAdmin"]
 
 if TYPE_CHECKING:
+    from django.forms import ModelForm
+
     _Base = admin.ModelAdmin[Machine]
     _TagBase = admin.ModelAdmin[Tag]
     _TokenBase = admin.ModelAdmin[EnrolmentToken]
@@ -26,6 +28,18 @@ else:
     _Base = _TagBase = _TokenBase = _CredentialBase = admin.ModelAdmin
 
 
+# What people call what is only shown.
+LABELS = {
+    "machine_id": "Machine",
+    "os": "System",
+    "agent_version": "Agent",
+    "boot_time": "Booted",
+    "interval_s": "Interval",
+    "last_hello": "Last connected",
+    "left_at": "Stopped",
+}
+
+
 @admin.register(Machine)
 class MachineAdmin(_Base):
     list_display = ("machine_id", "name", "os", "agent_version", "last_hello")
@@ -33,8 +47,17 @@ class MachineAdmin(_Base):
     search_fields = ("machine_id", "name")
     autocomplete_fields = ("tags",)
     readonly_fields = tuple(
-        field.name for field in Machine._meta.fields if field.name != "name"
+        field.name for field in Machine._meta.fields if field.name not in ("id", "name")
     )
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Machine | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> type[ModelForm[Machine]]:
+        return super().get_form(request, obj, change, labels=LABELS, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         # A machine is added by starting its agent.

@@ -30,6 +30,16 @@ class Site(AdminSite):
         self.disable_action("delete_selected")
         self.add_action(_delete_selected, "delete_selected")
 
+    def get_app_list(
+        self, request: HttpRequest, app_label: str | None = None
+    ) -> list[Any]:
+        """Name Django's own part as people would."""
+        found = super().get_app_list(request, app_label)
+        for app in found:
+            if app["app_label"] == "auth":
+                app["name"] = "Users and groups"
+        return found
+
     def has_permission(self, request: HttpRequest) -> bool:
         """Let administrators in, and staff that may see every machine.
 

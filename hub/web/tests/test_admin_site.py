@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
@@ -99,6 +101,16 @@ def test_fields_that_are_only_shown_are_not_written(administrator: Client) -> No
 
     web.refresh_from_db()
     assert (web.name, web.machine_id, web.os) == ("Web", "web", "Debian")
+
+
+def test_a_machine_is_told_in_words_and_not_in_the_names_of_columns(
+    administrator: Client, fleet: list[Machine]
+) -> None:
+    address = f"/admin/machines/machine/{fleet[0].pk}/change/"
+    body = administrator.get(address).content.decode()
+
+    assert re.findall("<label[^>]*>(.*?):?</label>", body)[2:4] == ["Machine", "System"]
+    assert "Users and groups" in body
 
 
 def test_lists_change_nothing_that_is_posted_to_them(administrator: Client) -> None:
