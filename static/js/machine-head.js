@@ -18,8 +18,10 @@ export function showHead(machine, line) {
     write(document.getElementById("state"), facts.words[state]);
   }
   const age = document.getElementById("age");
-  write(age, ago(machine.seen == null ? null : (now - machine.seen) / 1000));
-  if (machine.seen != null) age.title = new Date(machine.seen).toLocaleString();
+  if (machine.seen != null) {
+    write(age, ago((now - machine.seen) / 1000));
+    age.title = new Date(machine.seen).toLocaleString();
+  }
   const uptime = document.getElementById("uptime");
   const seconds = machine.summary?.uptime;
   if (seconds != null && uptime) write(uptime, join(durationParts(seconds)));
