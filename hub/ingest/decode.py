@@ -119,7 +119,7 @@ def finite(batch: list[Incoming]) -> list[Incoming]:
     if not np.isinf(everything).any():
         return batch
     return [
-        replace(i, sample=replace(i.sample, values=_finite(i.sample.values)))
+        Incoming(i.sample._replace(values=_finite(i.sample.values)), i.epoch)
         for i in batch
     ]
 

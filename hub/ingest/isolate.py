@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from django.db import (
     DatabaseError,
@@ -128,7 +128,7 @@ def numbered(batch: list[Incoming]) -> list[Incoming]:
     if not provisional.were_given():
         return batch
     return [
-        replace(i, sample=replace(i.sample, layout=provisional.stored(i.sample.layout)))
+        Incoming(i.sample._replace(layout=provisional.stored(i.sample.layout)), i.epoch)
         if i.sample.layout < 0
         else i
         for i in batch

@@ -185,9 +185,10 @@ class MetricsServicer(MetricsServiceServicer):
         while isinstance(request := await read(), pb.MetricsRequest):
             kind = request.WhichOneof("body")
             if kind == "samples":
-                ration.samples(request, len(request.samples.samples))
+                batch = request.samples.samples
+                ration.samples(request, len(batch))
                 taken, refused, last = decode.samples(
-                    request.samples.samples, source, known, last=last, now_ms=_now_ms()
+                    batch, source, known, last=last, now_ms=_now_ms()
                 )
                 if writer.full and not await writer.room():
                     self._streams.lag(stream)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _VERSION = 1
 _HEAD = struct.Struct("<BI")
@@ -12,9 +12,8 @@ _HEAD = struct.Struct("<BI")
 _ITEM = struct.Struct("<iiqqqI")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSample:
-    """One tick of one machine."""
+class StoredSample(NamedTuple):
+    """One tick of one machine; a tuple, for there is one for each message."""
 
     # Primary keys of Machine and Layout.
     machine: int
@@ -31,18 +30,8 @@ def pack(samples: Sequence[StoredSample]) -> bytes:
     """Return samples as one message, in their order."""
     parts = [_HEAD.pack(_VERSION, len(samples))]
     item = _ITEM.pack
-    for s in samples:
-        parts += (
-            item(
-                s.machine,
-                s.layout,
-                s.sequence,
-                s.time_ms,
-                s.received_ms,
-                len(s.values),
-            ),
-            s.values,
-        )
+    for *numbers, values in samples:
+        parts += (item(*numbers, len(values)), values)
     return b"".join(parts)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hub.storage.sample import StoredSample
 
@@ -21,16 +22,14 @@ Position = tuple[bytes, int]
 Recall = Callable[[int, bytes], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A sample that wants to be stored, and the spool it was numbered in."""
 
     sample: StoredSample
     epoch: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedAt:
+class RefusedAt(NamedTuple):
     """A sample that will never be stored; its number is settled all the same."""
 
     machine: int
@@ -93,9 +92,10 @@ def settle(
     current: dict[int, Move] = {}
     for item in batch:
         if isinstance(item, RefusedAt):
-            machine, number = item.machine, item.sequence
+            sample, machine, number = None, item.machine, item.sequence
         else:
-            machine, number = item.sample.machine, item.sample.sequence
+            sample = item.sample
+            machine, number = sample.machine, sample.sequence
         move = current.get(machine)
         if move is None or move.epoch != item.epoch:
             if machine not in positions:
@@ -109,12 +109,12 @@ def settle(
         if hole:
             _skip(move, hole)
         move.sequence = number
-        if isinstance(item, RefusedAt):
+        if sample is None:
             move.refused += 1
         else:
             move.stored += 1
-            move.last = item.sample
-            fresh.append(item.sample)
+            move.last = sample
+            fresh.append(sample)
     return settlement
 
 

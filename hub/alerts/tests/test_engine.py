@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -359,6 +358,6 @@ def test_a_sample_whose_layout_nobody_knows_is_a_sign_of_life_and_no_reading(
 
     for _ in range(30):
         world.now_ms += 5000
-        world.turn(replace(world.sample(machine, 0.9), layout=-4711))
+        world.turn(world.sample(machine, 0.9)._replace(layout=-4711))
 
     assert open_alerts() == []

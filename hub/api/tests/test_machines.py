@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -120,8 +119,7 @@ def test_a_sample_that_nobody_can_read_is_not_shown(
     client: Client, web_1: Machine, now_ms: int, layout: int | None, size: int
 ) -> None:
     known = states.latest([web_1])[web_1.pk]
-    strange = replace(
-        known,
+    strange = known._replace(
         layout=layout or known.layout,
         time_ms=known.time_ms + 1,
         values=bytes(4 * size),
