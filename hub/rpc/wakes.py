@@ -9,7 +9,10 @@ socket by the clock instead, and not at all in between.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
+import struct
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -21,12 +24,16 @@ EVERY_S = 0.01
 # With fewer in that time the loop is told of each at once.
 MANY = 3
 
+# With more in that time the loop looks more seldom still: where so many come, each
+# sample waits for longer than this in the writer, for others to share its COMMIT.
+VERY_MANY = 6
+SELDOM_S = 0.05
+
 # While calls begin nobody waits: gRPC takes the next call only when it has given this
 # one away, so that by the clock thousands of agents would be let in one by one.
 HURRY_S = 0.5
 
-# More than gRPC's socket holds.
-ALL_BYTES = 65_536
+_INT = struct.Struct("i")
 
 
 class Loop(uvloop.Loop):
@@ -66,6 +73,7 @@ class Wakes:
         self.read = read
         self._loop, self._handle = loop, handle
         self._last_s = self._hurry_until_s = 0.0
+        self._every_s = EVERY_S
         self._next_look: asyncio.TimerHandle | None = None
         self._is_listening = self._has_ended = False
 
@@ -97,7 +105,7 @@ class Wakes:
             self.start()
             return
         self._deaf()
-        self._next_look = self._loop.call_later(EVERY_S, self._look)
+        self._next_look = self._loop.call_later(self._every_s, self._look)
 
     def _look_no_more(self) -> None:
         if self._next_look is not None:
@@ -110,27 +118,34 @@ class Wakes:
         self._last_s = now_s
         self._take()
         if is_busy:
+            self._every_s = EVERY_S
             self._look_later()
 
     def _look(self) -> None:
         self._next_look = None
-        if self._take() >= MANY:
-            self._look_later()
-        else:
+        told = self._take()
+        if told < MANY:
             self.start()
+            return
+        has_very_many = told * EVERY_S >= VERY_MANY * self._every_s
+        self._every_s = SELDOM_S if has_very_many else EVERY_S
+        self._look_later()
 
     def _take(self) -> int:
         """Handle all events; return how many there were."""
-        try:
-            told = len(self.read.recv(ALL_BYTES, socket.MSG_PEEK))
-        except BlockingIOError:
-            return 0
+        told = _waiting(self.read)
         # gRPC's handler takes a byte itself, and then handles all events there are.
         if told > 1:
             self.read.recv(told - 1)
         if told:
             self._handle()
         return told
+
+
+def _waiting(read: socket.socket) -> int:
+    """Return how many bytes there are to read."""
+    told = fcntl.ioctl(read, termios.FIONREAD, bytes(_INT.size))
+    return int(_INT.unpack(told)[0])
 
 
 def _is_of_grpc(callback: Callable[..., Any]) -> bool:

@@ -85,6 +85,28 @@ def test_many_events_are_handled_together_and_none_is_forgotten(
     assert handler.calls < 50
 
 
+def test_the_more_events_there_are_the_less_often_it_looks(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    read, write = pair
+    handler = Handler(read)
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(read, handler._handle_events)
+        end_s = loop.time() + 60 * EVERY_S
+        while loop.time() < end_s:
+            for _ in range(wakes.VERY_MANY):
+                handler.waiting += 1
+                write.send(b"1")
+            await asyncio.sleep(EVERY_S / 10)
+        loop.remove_reader(read)
+
+    run(work)
+
+    assert handler.calls < 30
+
+
 def test_while_calls_begin_no_event_waits(
     pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
