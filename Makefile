@@ -16,7 +16,7 @@ DEPLOYED := DEBUG=false BEHIND_TLS=true ALLOWED_HOSTS=monitor.example.org \
 
 .DEFAULT_GOAL := help
 .PHONY: help up test lint format proto lock services bench python installed
-.PHONY: chaos fuzz mutants
+.PHONY: chaos fuzz mutants sbom
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ lock: installed ## choose newer versions within requirements/*.in
 	$(LOCK) -c requirements/dev.txt requirements/agent.in -o requirements/agent.txt
 	$(LOCK) -c requirements/dev.txt requirements/archive.in -o requirements/archive.txt
 	$(LOCK) -c requirements/dev.txt requirements/s3.in -o requirements/s3.txt
+
+sbom: installed ## list in sbom/ what is installed with the hub and the agent, as CycloneDX
+	@$(BIN)/python requirements/sbom.py sbom
 
 services: installed ## fetch PostgreSQL + TimescaleDB, Redis, Chromium, stress-ng, an S3 server for the tests
 	@$(BIN)/python -m hub.testing.install

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from hub.tests.imports import ROOT, imports_of, modules
 
@@ -82,3 +87,18 @@ def test_every_locked_package_has_its_hash(which: str) -> None:
     assert [line for line in packages if "==" not in line] == []
     assert "--trusted-host" not in text
     assert packages
+
+
+@pytest.mark.parametrize("lock", ["hub", "agent"])
+def test_the_bill_of_materials_is_the_lock(lock: str, tmp_path: Path) -> None:
+    script = ROOT / "requirements" / "sbom.py"
+    subprocess.run([sys.executable, script, tmp_path], check=True, capture_output=True)
+    text = (tmp_path / f"{lock}.cdx.json").read_text()
+    found = json.loads(text)
+
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert {one["name"] for one in found["components"]} == locked(lock)
+    assert all(one["hashes"] for one in found["components"])
+    # Each is wanted by what is there.
+    wanted = {ref for one in found["dependencies"] for ref in one.get("dependsOn", [])}
+    assert wanted == {one["purl"] for one in found["components"]}
