@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from hub.rpc import wakes
-from hub.rpc.wakes import EVERY_S, Loop
+from hub.rpc.wakes import EVERY_S, Loop, Wakes
 from hub.testing.patience import until
 
 # So seldom that a busy machine, too, has many events in that time.
@@ -85,26 +85,52 @@ def test_many_events_are_handled_together_and_none_is_forgotten(
     assert handler.calls < 50
 
 
+class HandMoved:
+    """A loop whose time passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.readable: Callable[[], None] | None = None
+
+    def time(self) -> float:
+        return self.now_s
+
+    def add_reader(self, _: socket.socket, readable: Callable[[], None]) -> None:
+        self.readable = readable
+
+    def remove_reader(self, _: socket.socket) -> None:
+        self.readable = None
+
+    def call_later(self, after_s: float, work: Callable[[], None]) -> None:
+        self.after_s, self.work = after_s, work
+
+    def next(self) -> None:
+        self.now_s += self.after_s
+        self.work()
+
+
 def test_the_more_events_there_are_the_less_often_it_looks(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     read, write = pair
-    handler = Handler(read)
+    loop, handler = HandMoved(), Handler(read)
+    Wakes(loop, read, handler._handle_events).start()
 
-    async def work() -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_reader(read, handler._handle_events)
-        end_s = loop.time() + 60 * EVERY_S
-        while loop.time() < end_s:
-            for _ in range(wakes.VERY_MANY):
-                handler.waiting += 1
-                write.send(b"1")
-            await asyncio.sleep(EVERY_S / 10)
-        loop.remove_reader(read)
+    for _ in range(2):
+        assert loop.readable
+        write.send(b"1")
+        loop.readable()
+    waits = [loop.after_s]
+    seldom = wakes.VERY_MANY * round(wakes.SELDOM_S / EVERY_S)
+    for told in (wakes.VERY_MANY, seldom + 1, seldom - 1):
+        write.send(b"1" * told)
+        loop.next()
+        waits.append(loop.after_s)
+    write.send(b"1" * (wakes.MANY - 1))
+    loop.next()
 
-    run(work)
-
-    assert handler.calls < 30
+    assert waits == [EVERY_S, wakes.SELDOM_S, wakes.SELDOM_S, EVERY_S]
+    assert loop.readable
 
 
 def test_while_calls_begin_no_event_waits(
