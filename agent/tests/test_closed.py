@@ -253,7 +253,7 @@ def test_whatever_it_is_asked_it_starts_nothing_and_reads_only_what_it_always_do
         cwd=AGENT.parent,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
 

@@ -16,7 +16,7 @@ UV = (sys.executable, "-m", "uv", "--offline", "--quiet", "--no-cache")
 
 def run(*command: str | Path) -> str:
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=True
+        command, capture_output=True, text=True, timeout=300, check=True
     ).stdout
 
 

@@ -74,7 +74,7 @@ def test_systemd_finds_no_fault_with_it(tmp_path: Path) -> None:
             (analyse, "--no-pager", *words),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr

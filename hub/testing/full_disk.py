@@ -102,7 +102,7 @@ def disk() -> Iterator[Disk]:
                 *("-o", made_disk.library, "-ldl"),
             ],
             check=True,
-            timeout=60,
+            timeout=300,
         )
         made_disk.library.chmod(0o755)
         yield made_disk

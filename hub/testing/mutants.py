@@ -27,7 +27,7 @@ from hub.testing.progress import say
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TEST_S = 180
+TEST_S = 400
 # pytest's words for "some tests failed"; anything else is no verdict.
 FAILED = 1
 

@@ -67,7 +67,7 @@ class Machine:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=300,
             check=False,
         )
 
@@ -90,7 +90,7 @@ class Machine:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=300,
             check=True,
         )
 

@@ -60,7 +60,7 @@ def manage(folder: Path, *words: str) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -125,7 +125,7 @@ def test_what_was_told_in_confidence_is_found_nowhere(
         env=env | {"COLLECTOR_ENROL_TOKEN": enrolling},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         check=True,
     )
     own = json.loads((state / "credential.json").read_text())["secret"]

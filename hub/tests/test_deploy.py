@@ -34,7 +34,7 @@ def test_an_image_collects_hashed_and_compressed_files(image: Path) -> None:
         cwd=image,
         env=build,
         check=True,
-        timeout=60,
+        timeout=300,
     )
 
     files = json.loads((image / "staticfiles" / "staticfiles.json").read_text())
@@ -83,7 +83,7 @@ def test_a_probe_of_what_is_not_there_fails_with_a_reason(kind: str) -> None:
         env=env,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
     )
 
     assert done.returncode == 1

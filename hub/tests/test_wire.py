@@ -21,7 +21,7 @@ GENERATED = (
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wire")
     argv = [sys.executable, str(PROTO / "generate.py"), str(out)]
-    subprocess.run(argv, check=True, timeout=60)
+    subprocess.run(argv, check=True, timeout=300)
     return out / "sysmonstm_proto"
 
 

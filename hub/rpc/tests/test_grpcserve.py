@@ -256,7 +256,7 @@ def grpcserve(env: dict[str, str], *arguments: str) -> subprocess.CompletedProce
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -268,7 +268,7 @@ def manage(env: dict[str, str], *arguments: str) -> str:
         check=True,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     return done.stdout.strip()
 

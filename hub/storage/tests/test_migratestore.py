@@ -68,7 +68,7 @@ def python(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
         cwd=hubs.ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
 

@@ -22,9 +22,9 @@ from hub.testing.oracle.ledger import Ledger
 from hub.testing.oracle.proxy import Lines, lines
 from hub.testing.processes import Process, start
 
-START_S = 60.0
-FRESH_S = 10.0
-DRAIN_S = 30.0
+START_S = 180.0
+FRESH_S = 60.0
+DRAIN_S = 120.0
 MACHINES = 3
 
 ROWS = """
@@ -88,7 +88,7 @@ class Embedded:
 
     def stored(self) -> Stored:
         place = f"file:{self.folder}/var/sysmonstm.sqlite3?mode=ro"
-        with closing(sqlite3.connect(place, uri=True, timeout=5)) as connection:
+        with closing(sqlite3.connect(place, uri=True, timeout=60)) as connection:
             rows = connection.execute(ROWS).fetchall()
         return Stored([_row(*fields) for fields in rows])
 
@@ -113,7 +113,7 @@ class Embedded:
 
     def duplicates(self) -> int:
         place = f"file:{self.folder}/var/sysmonstm.sqlite3?mode=ro"
-        with closing(sqlite3.connect(place, uri=True, timeout=5)) as connection:
+        with closing(sqlite3.connect(place, uri=True, timeout=60)) as connection:
             [(count,)] = connection.execute(
                 "SELECT sum(duplicates) FROM storage_cursor"
             )
@@ -123,7 +123,7 @@ class Embedded:
         for agent in self.agents:
             agent.end()
         if self._process:
-            self._process.stop(within_s=10)
+            self._process.stop()
             self._process.end_family()
 
 
@@ -160,7 +160,7 @@ def run(folder: Path, *, seed: int, rounds: int) -> Ledger:
 def _round(hub: Embedded, rng: random.Random, ledger: Ledger) -> None:
     time.sleep(rng.uniform(0, 0.5))
     if rng.random() < 0.3:
-        code = hub.process.stop(within_s=10)
+        code = hub.process.stop()
         hub.process.end_family()
         if code != 0:
             ledger.faults.append(f"`up` ended with {code} when asked to")

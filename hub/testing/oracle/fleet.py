@@ -114,7 +114,7 @@ class Agent:
         ]
 
     def end(self) -> None:
-        self.process.stop(within_s=10)
+        self.process.stop()
         self.process.end_family()
 
 

@@ -18,7 +18,7 @@ from hub.testing.install import SERVICES
 from hub.testing.packages import environment
 from hub.testing.processes import NotReady, Process, free_port, start
 
-START_S = 60.0
+START_S = 180.0
 POLL_S = 0.05
 
 

@@ -17,11 +17,12 @@ from hub.testing.oracle.world import TooLate, World, world
 HUBS = ("hub-1", "hub-2")
 MACHINES = 5
 
-FRESH_S = 10.0
+# Some seconds are usual, and the ledger tells how many; a busy machine gets more.
+FRESH_S = 60.0
 # Keepalive asks after 30 s and waits 10 s; then the agent has its own pause.
-HALF_OPEN_S = 45.0
+HALF_OPEN_S = 80.0
 # The hub learns of an agent's account at most every 10 s.
-ACCOUNT_S = 12.0
+ACCOUNT_S = 60.0
 # Ten minutes of the product, compressed as its intervals are.
 LONGEST_S = 20.0
 
@@ -41,7 +42,7 @@ def run(
         if long:
             made.longest_s = LONGEST_S
         try:
-            made.fresh(made.fleet, within_s=30)
+            made.fresh(made.fleet, within_s=2 * FRESH_S)
             _misfortunes(made, cut_off, long=long, only=only)
         except TooLate as late:
             ledger.faults.append(str(late))
@@ -78,7 +79,7 @@ def _rounds(made: World, kind: Kind, count: int) -> None:
             except TooLate as late:
                 made.ledger.faults.append(f"{kind.name}: {late}")
                 # The next one begins well, or the whole run ends here.
-                took_s = made.fresh(unwell, within_s=60)
+                took_s = made.fresh(unwell, within_s=FRESH_S)
             tally.slowest_s = max(tally.slowest_s, took_s)
 
 

@@ -13,6 +13,7 @@ import psycopg
 from hub.testing.oracle.fleet import INTERVAL_S, Agent
 from hub.testing.oracle.proxy import Mode
 from hub.testing.oracle.world import World
+from hub.testing.patience import PATIENCE_S
 
 HOUR_MS = 3600 * 1000
 YEAR_MS = 365 * 24 * HOUR_MS
@@ -117,7 +118,7 @@ def kill_redis(world: World) -> list[Agent]:
     """Twice in a row; samples must go on meanwhile."""
     for _ in range(2):
         world.cache.kill()
-        world.fresh(world.fleet, within_s=10)
+        world.fresh(world.fleet, within_s=PATIENCE_S)
         world.cache.start()
         world.sleep(0.2, 0.6)
     return world.fleet
@@ -189,7 +190,7 @@ def restart_rolling(world: World) -> list[Agent]:
         hub.leave()
         hub.start()
         mine = [agent for agent in world.fleet if agent.hub is hub]
-        world.fresh(mine, within_s=10)
+        world.fresh(mine, within_s=PATIENCE_S)
     return world.fleet
 
 
@@ -205,9 +206,9 @@ def rival(world: World) -> list[Agent]:
     other.away = True
     world.sleep(2, 4)
     # Each alone, for what it still has; its numbers say nothing to the other's.
-    agent.process.stop(within_s=5)
-    world.settle(other, within_s=20)
-    other.process.stop(within_s=5)
+    agent.process.stop()
+    world.settle(other, within_s=PATIENCE_S)
+    other.process.stop()
     agent.start()
     return [agent]
 

@@ -29,9 +29,9 @@ from hub.testing.processes import NotReady, Process, start
 POLL_S = 0.05
 
 # A busy machine has taken 60 s to migrate an empty database.
-START_S = 120.0
-# What grpcserve promises for its end.
-LEAVE_S = 15.0
+START_S = 240.0
+# grpcserve promises 15 s for its end; a busy machine gets more.
+LEAVE_S = 60.0
 # What a whole backlog may take, once all is well.
 DRAIN_S = 120.0
 

@@ -113,7 +113,7 @@ def test_what_is_in_the_way_on_the_machine_is_one_sentence(
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
     )
 
     assert done.returncode == 1

@@ -67,7 +67,7 @@ def test_it_holds_what_setuptools_would_put_in(project: str, tmp_path: Path) -> 
     subprocess.run(
         [*uv, "build", "--wheel", "--no-build-isolation", "-o", tmp_path, source],
         check=True,
-        timeout=180,
+        timeout=300,
     )
     [theirs] = tmp_path.glob("*.whl")
 
