@@ -101,7 +101,7 @@ IDENTITY: tuple[Mutant, ...] = (
     Mutant(
         "identity: an agent sends so much",
         "hub/ingest/servicer.py",
-        "                ration.samples(request, len(request.samples.samples))\n",
+        "                ration.samples(request, len(batch))\n",
         "",
         "hub/rpc/tests/test_limits.py",
     ),
