@@ -35,6 +35,7 @@ from hub.ingest.streams import Streams
 from hub.ingest.workers import Workers
 from hub.ingest.writer import Stats, Writer
 from hub.log import get_logger
+from hub.rpc import room
 from hub.rpc.authenticate import Authenticator
 from hub.rpc.enrolment import EnrolmentServicer
 from hub.rpc.tls import Certificates
@@ -109,8 +110,9 @@ class GrpcServer:
     async def start(self) -> int:
         """Listen; return the port. Raises PortInUse."""
         self._authenticator = Authenticator()
+        crowd = ("grpc.max_allowed_incoming_connections", room.connections())
         self._server = grpc.aio.server(
-            interceptors=[self._authenticator], options=OPTIONS
+            interceptors=[self._authenticator], options=[*OPTIONS, crowd]
         )
         # Bound first: a refused port leaves no threads behind.
         try:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 
+from hub.ingest.tests import wire
+from hub.rpc import room
 from hub.rpc import server as rpc_server
 from hub.rpc.tests.agent import agent, serving
-from hub.testing.patience import PATIENCE_S
+from hub.testing.patience import PATIENCE_S, until_found
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.embedded_only]
 
@@ -146,3 +149,50 @@ async def test_a_handshake_that_is_never_finished_is_not_waited_for(
         line[1].write(said)
 
         assert await ended(line)
+
+
+async def test_connections_that_are_too_many_are_closed_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "MAX_CONNECTIONS", 4)
+    monkeypatch.setattr(room, "FEWEST", 1)
+    async with serving() as (_, port), agent(port) as good, AsyncExitStack() as stack:
+        assert (await good.hello("web-1")).window
+        lines = []
+        for _ in range(6):
+            line = await stack.enter_async_context(connected(port))
+            line[1].write(PREFACE + frame(SETTINGS))
+            # Its turn, before the next one comes.
+            heard = await read_some(line)
+            lines.append((line, bool(heard)))
+        assert [welcome for _, welcome in lines] == [True] * 3 + [False] * 3
+        await good.send(wire.layout("/"), wire.ticks([1], (0.5,)))
+        await good.acked(1)
+        # As soon as there is room, others come in.
+        lines[0][0][1].close()
+        await until_found(lambda: is_welcome(port))
+
+
+async def read_some(line: Line) -> bytes:
+    with suppress(OSError):
+        async with asyncio.timeout(PATIENCE_S):
+            return await line[0].read(2**16)
+    return b""
+
+
+async def is_welcome(port: int) -> bool:
+    async with connected(port) as line:
+        line[1].write(PREFACE + frame(SETTINGS))
+        return bool(await read_some(line))
+
+
+@pytest.mark.parametrize(
+    ("files", "fit"),
+    [(256, 100), (1024, 324), (20_000, 12_000), (resource.RLIM_INFINITY, 12_000)],
+)
+def test_a_process_keeps_files_for_itself(
+    files: int, fit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+
+    assert room.connections() == fit

@@ -47,6 +47,7 @@ class Command(BaseCommand):
         from hub.embedded import station
         from hub.embedded.web import Web
         from hub.people import owner, signin
+        from hub.rpc import room
         from hub.rpc.server import PortInUse
 
         # Loading the application has set logging up once more.
@@ -59,6 +60,7 @@ class Command(BaseCommand):
             self.stdout.flush()
 
         connection.close()
+        room.make()
         web = Web(application, settings.HTTP_HOST, settings.HTTP_PORT)
         try:
             web.run(partial(station.run, ready=ready))

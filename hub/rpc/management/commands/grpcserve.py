@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import resource
 import signal
 from typing import Any
 
@@ -16,6 +15,7 @@ from hub.checks import LISTENING, SEVERAL_PROCESSES
 from hub.events.bus import get_bus
 from hub.health.background import measuring
 from hub.log import get_logger
+from hub.rpc import room
 from hub.rpc.server import GrpcServer, PortInUse
 from hub.rpc.wakes import Loop
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         # Without those of pages: they would load what is never served here.
         asked = [LISTENING, SEVERAL_PROCESSES]
         self.check(tags=asked, include_deployment_checks=True)
-        _allow_many_connections()
+        room.make()
         try:
             with asyncio.Runner(loop_factory=Loop) as runner:
                 runner.run(_serve(host, port))
@@ -67,12 +67,6 @@ async def _serve(host: str, port: int) -> None:
         await asked.wait()
         await server.stop(GRACE_S)
     await get_bus().close()
-
-
-def _allow_many_connections() -> None:
-    """A connection is an open file, and shells allow few of them."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _keep_what_is_loaded() -> None:
