@@ -256,7 +256,7 @@ def a_copy_is_refused(machine: Machine) -> None:
             )
             assert "a copy of a machine must be enrolled by itself" in said[0]
             assert "web-1  cloned" in machine.manage("agents", "list").stdout
-        assert '"event": "hub.connected"' in first.output().splitlines()[-1]
+        until(lambda: '"event": "hub.connected"' in first.output().splitlines()[-1])
 
 
 def is_revoked(machine: Machine) -> None:
