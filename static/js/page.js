@@ -15,6 +15,9 @@ function localize(element) {
   for (const time of element.querySelectorAll("time[data-moment]")) {
     time.textContent = moment.format(new Date(time.dateTime));
   }
+  for (const time of element.querySelectorAll('time[title]:not([datetime=""])')) {
+    time.title = moment.format(new Date(time.dateTime));
+  }
 }
 
 localize(document);
