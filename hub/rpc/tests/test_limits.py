@@ -15,7 +15,8 @@ from django.utils import timezone
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pytest_django import Settings
 
-from hub.ingest import rations
+from hub.ingest import decode, rations
+from hub.ingest.decode import Source
 from hub.ingest.tests import wire
 from hub.machines import credentials
 from hub.machines.models import Credential, Machine
@@ -151,6 +152,39 @@ async def test_endless_new_lists_of_series_end_the_stream(
         code, _ = await web.end()
 
     assert code == Code.RESOURCE_EXHAUSTED
+
+
+async def test_a_fault_of_the_hub_ends_one_stream_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    unlucky, pk = await enrolled("unlucky")
+    other, _ = await enrolled("other")
+    whole = decode.samples
+
+    def faulty(said: Any, source: Source, *rest: Any, **more: Any) -> Any:
+        if source.machine == pk:
+            raise ZeroDivisionError("a bug")
+        return whole(said, source, *rest, **more)
+
+    async with serving() as (_, port), agent(port, bearer(other)) as bystander:
+        await bystander.hello("other")
+        with monkeypatch.context() as bug:
+            bug.setattr(decode, "samples", faulty)
+            async with agent(port, bearer(unlucky)) as web:
+                await web.hello()
+                await web.send(wire.layout("/"), wire.ticks([1], (0.5,)))
+                ended = await web.end()
+            await bystander.send(wire.layout("/"), wire.ticks([1], (0.5,)))
+            await bystander.acked(1)
+        async with agent(port, bearer(unlucky)) as web:
+            await web.hello()
+            await web.send(wire.layout("/"), wire.ticks([1], (0.5,)))
+            await web.acked(1)
+
+    # What it was is for the log alone.
+    assert ended == (Code.INTERNAL, "The hub failed; see its log.")
+    [told] = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert "stream.failed" in told.getMessage()
 
 
 WRONG = {
