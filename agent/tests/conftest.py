@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import signal
 import tempfile
@@ -64,12 +65,16 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _signals_stay() -> Iterator[None]:
-    """The agent's command decides what a broken pipe does to its process: not ours."""
+def _process_stays() -> Iterator[None]:
+    """The agent's command decides on its process's signals and log: not on ours."""
     before = signal.getsignal(signal.SIGPIPE), signal.getsignal(signal.SIGINT)
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
     yield
     signal.signal(signal.SIGPIPE, before[0])
     signal.signal(signal.SIGINT, before[1])
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture
