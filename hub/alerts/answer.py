@@ -35,7 +35,8 @@ def to(form: RuleForm, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]
     return {
         "test": test,
         "sentence": sentence(test),
-        "charts": chart.charts(spec, test),
+        "charts": chart.charts(spec, "" if spec.kind is Kind.DOWN else rule.unit, test),
+        "is_silence": spec.kind is Kind.DOWN,
         "extreme": "lowest" if spec.operator in DOWNWARD else "highest",
         "width": chart.WIDTH,
         "height": chart.HEIGHT,

@@ -18,6 +18,7 @@ TIMES |= {"sec": 1.0, "m": 60.0, "hour": 3600.0, "hours": 3600.0}
 TIMES |= {"day": 86400.0, "days": 86400.0, "w": 604800.0}
 DEGREES = {"°C": 1.0, "C": 1.0, "": 1.0}
 PERCENT = {"%": 0.01}
+HOUR_S = 3600
 
 _AMOUNT = re.compile(r"([-+−]?\d[\d_ ]*(?:[.,]\d+)?|[-+−]?[.,]\d+)\s*(\S.*)?\Z")  # noqa: RUF001 - the sign that people copy
 _PART = re.compile(r"(\d+(?:[.,]\d+)?)\s*([a-z]+)\s*")
@@ -55,8 +56,8 @@ def written(value: float | None, unit: str) -> str:
     """Return an amount as `parse` reads it."""
     if value is None:
         return ""
-    if unit.endswith("/s") and unit not in ("By/s",) and not unit.startswith("{"):
-        return _rate(value, unit)
+    if _is_hourly(unit):
+        return f"{written(value * HOUR_S, unit.removesuffix('/s'))}/h"
     if unit == "1":
         return f"{_plain(value * 100)} %"
     if unit in ("By", "By/s"):
@@ -80,7 +81,8 @@ def shown(value: float | None, unit: str) -> str:
             if abs(value) >= scale:
                 return f"{_digits(value / scale)} {name}{unit.removeprefix('By')}"
         return f"{_digits(value)} B{unit.removeprefix('By')}"
-    return written(float(_digits(value)), unit)
+    size = HOUR_S if _is_hourly(unit) else 1
+    return written(float(_digits(value * size)) / size, unit)
 
 
 def seconds(text: str) -> float:
@@ -141,10 +143,9 @@ def _per(said: str, *, per: bool) -> tuple[str, float]:
     return name.strip(), TIMES[time.strip()]
 
 
-def _rate(value: float, unit: str) -> str:
-    # A filesystem fills by percent an hour, not a second.
-    amount = written(value * 3600, unit.removesuffix("/s"))
-    return f"{amount}/h"
+def _is_hourly(unit: str) -> bool:
+    """Tell of a rate that a filesystem fills by percent an hour, not a second."""
+    return unit.endswith("/s") and unit != "By/s" and not unit.startswith("{")
 
 
 def _largest(

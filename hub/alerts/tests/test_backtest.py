@@ -139,7 +139,7 @@ def test_the_chart_stays_within_its_picture_and_leaves_gaps(machine: Machine) ->
     store(machine, cpu)
     rule = spec(critical=0.99)
 
-    [picture] = charts(rule, back_test(rule, [machine], NOON))
+    [picture] = charts(rule, "1", back_test(rule, [machine], NOON))
 
     assert len(picture.points) == 2
     pairs = [pair.split(",") for part in picture.points for pair in part.split()]
@@ -154,6 +154,12 @@ def test_the_chart_stays_within_its_picture_and_leaves_gaps(machine: Machine) ->
     assert mark.x == pytest.approx(expected, abs=1)
     assert mark.severity == "warning"
     assert picture.span == "2 d 12 h"
+    assert [tick.text for tick in picture.ticks] == ["40 %", "60 %", "80 %"]
+    # A number stands where its line is.
+    assert [tick.share for tick in picture.ticks] == pytest.approx(
+        [100 * tick.y / HEIGHT for tick in picture.ticks], abs=0.1
+    )
+    assert picture.end_ms == NOON_MS
 
 
 # -- the same as what evaluates

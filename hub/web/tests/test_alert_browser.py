@@ -147,7 +147,7 @@ def test_everybody_can_use_the_pages_of_alerts(
     size: ViewportSize, scheme: str, context: BrowserContext, hub: Embedded
 ) -> None:
     name = f"For {scheme} {size['width']}"
-    ask(context, hub, "POST", "/api/rules", **RULE | {"name": name})
+    rule = ask(context, hub, "POST", "/api/rules", **RULE | {"name": name})
     page = context.new_page()
     page.set_viewport_size(size)
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
@@ -165,6 +165,17 @@ def test_everybody_can_use_the_pages_of_alerts(
     check(page, size)
     context.set_offline(False)
     page.goto(f"{hub.web}/alerts/?q=nothing")
+    check(page, size)
+    page.goto(f"{hub.web}/admin/alerts/rule/{rule['id']}/change/")
+    # What the past says stays in sight, with numbers at both of its axes.
+    expect(page.locator("#back-test .sentence")).to_be_visible(timeout=ALERT_MS)
+    expect(page.locator("#back-test .scale").first).to_contain_text("%")
+    expect(page.locator("#back-test .times text").first).to_be_attached()
+    check(page, size)
+    page.locator("#id_warning").press_sequentially(" many")
+    expect(page.locator("#back-test .faults")).to_contain_text(
+        "many", timeout=ALERT_MS
+    )
     check(page, size)
     page.close()
 
