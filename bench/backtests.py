@@ -15,7 +15,6 @@ time by the clock, and what the page would say.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -56,12 +55,7 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 def inside(count: int, *, noise: bool) -> None:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "hub.settings"
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
+    kinds.begin()
     from bench import query
 
     if noise:

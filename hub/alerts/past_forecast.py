@@ -105,7 +105,7 @@ def look(spec: Spec, hours: Column, moments: Times) -> Hours:
     lately = may_reach(DAYS_MS)
     if lately.any():
         lately &= past.lately(DAYS_MS).are_spread(spec)
-    return Hours(hours, past, lately, (way <= 0) | may_reach(RECENT_MS) | lately)
+    return Hours(hours, past, lately, may_reach(RECENT_MS) | lately)
 
 
 def readings(
