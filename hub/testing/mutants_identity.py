@@ -105,5 +105,19 @@ IDENTITY: tuple[Mutant, ...] = (
         "",
         "hub/rpc/tests/test_limits.py",
     ),
+    Mutant(
+        "identity: the shared token makes so many machines",
+        "hub/machines/newcomers.py",
+        '    if not _fits("newcomer", "", limit):',
+        "    if False:",
+        "hub/rpc/tests/test_limits.py",
+    ),
+    Mutant(
+        "rpc: connections leave a process its files",
+        "hub/rpc/server.py",
+        "options=[*OPTIONS, crowd]",
+        "options=OPTIONS",
+        "hub/rpc/tests/test_reset.py",
+    ),
     *PEOPLE,
 )
