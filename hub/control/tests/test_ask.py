@@ -195,7 +195,7 @@ async def test_another_thread_with_a_loop_of_its_own_may_ask(atlas: Machine) -> 
         await asyncio.to_thread(thread.join)
 
         assert found[0].HasField("pong")
-        assert took[0] < 2
+        assert took[0] < 20
 
 
 @pytest.mark.parametrize(
@@ -220,4 +220,4 @@ async def test_a_line_begins_with_hello_of_a_known_machine(
         _, sentence = await Managed(call).end()
 
         assert why in sentence
-        assert len(server.control) == 0
+        await until(lambda: not len(server.control))

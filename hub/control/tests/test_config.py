@@ -150,7 +150,7 @@ async def test_the_newest_call_of_a_machine_wins(atlas: Machine) -> None:
             code, _ = await old.end()
 
             assert code is grpc.StatusCode.ABORTED
-            assert len(server.config) == 1
+            await until(lambda: len(server.config) == 1)
         await until(lambda: not len(server.config))
 
 

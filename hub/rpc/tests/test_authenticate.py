@@ -20,6 +20,7 @@ from hub.rpc import authenticate
 from hub.rpc.authenticate import DENIED, POLICIES, Asked, Denied, Doors, Policy, decide
 from hub.rpc.roster import Roster
 from hub.rpc.tests.agent import agent, channel, first_word, serving
+from hub.testing.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -248,7 +249,7 @@ async def test_a_stream_with_a_wrong_credential_is_not_read(
 
     async with serving() as (server, port):
         refused = await first_word(lambda: agent(port, metadata))
-        assert server.streams == 0
+        await until(lambda: not server.streams)
 
     assert refused == (UNAUTHENTICATED, DENIED)
 

@@ -14,7 +14,7 @@ from hub.ingest.tests import wire
 from hub.rpc import room
 from hub.rpc import server as rpc_server
 from hub.rpc.tests.agent import agent, serving
-from hub.testing.patience import PATIENCE_S, until_found
+from hub.testing.patience import PATIENCE_S, until, until_found
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.embedded_only]
 
@@ -122,7 +122,7 @@ async def test_calls_that_are_opened_and_dropped_hold_nobody_up() -> None:
         async with agent(port) as good:
             assert (await good.hello("web-2")).window
 
-        assert hub.streams <= 2
+        await until(lambda: hub.streams <= 2)
 
 
 async def test_pings_without_end_end_the_connection() -> None:

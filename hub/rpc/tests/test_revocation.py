@@ -113,7 +113,7 @@ async def test_every_stream_of_a_revoked_agent_ends_and_none_opens_again(
             refused = await again.end()
         await bystander.send(wire.ticks([1], (0.5,)))
         await bystander.acked(1)
-        assert server.streams == 1
+        await until(lambda: server.streams == 1)
 
     assert ended == [CUT] * 3
     assert refused == CUT
@@ -191,7 +191,7 @@ async def test_a_stream_does_not_outlive_its_replaced_secret(trust: Trust) -> No
         async with agent(port, trust, new) as fresh:
             await fresh.hello()
             await asyncio.sleep(0.1)
-            assert server.streams == 1
+            await until(lambda: server.streams == 1)
         sweeping.cancel()
 
     # Not UNAUTHENTICATED: its agent has the new one, and comes back with that.
