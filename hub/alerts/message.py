@@ -22,6 +22,8 @@ PLACEHOLDERS = frozenset(
     ("state", "severity", "rule", "machine", "series", "value", "peak", "link")
 )
 
+COLOURS = {"over": "#2e7d4f", "warning": "#8f5500", "critical": "#c62828"}
+
 SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -98,6 +100,15 @@ class Story:
         if value and self.shown_limit:
             value += f", limit {self.shown_limit}"
         return f"{self.rule} on {self.machine}{series}{value}"
+
+    @property
+    def tone(self) -> str:
+        return "over" if self.over else self.severity
+
+    @property
+    def colour(self) -> str:
+        """Return the mail's colour on white; on black the template has others."""
+        return COLOURS.get(self.tone, COLOURS["warning"])
 
     # For the mail's template, which escapes but does not straighten.
     @property

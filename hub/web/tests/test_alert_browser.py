@@ -6,11 +6,14 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
+from hub.alerts.message import Story, compose
 from hub.testing import hubs
 from hub.testing.hubs import Embedded
 from hub.web.tests.test_browser import DESKTOP, PHONE, accessibility, listen
@@ -20,6 +23,7 @@ pytestmark = [pytest.mark.process, pytest.mark.browser]
 # A sample a second, then the engine, the bus, and the page's own request.
 ALERT_MS = 60_000
 ENDS_MS = 60_000
+NOON = datetime(2026, 9, 30, 12, tzinfo=UTC)
 RULE = {
     "name": "Memory is in use",
     "metric": "system.memory.utilization",
@@ -173,11 +177,49 @@ def test_everybody_can_use_the_pages_of_alerts(
     expect(page.locator("#back-test .times text").first).to_be_attached()
     check(page, size)
     page.locator("#id_warning").press_sequentially(" many")
-    expect(page.locator("#back-test .faults")).to_contain_text(
-        "many", timeout=ALERT_MS
-    )
+    expect(page.locator("#back-test .faults")).to_contain_text("many", timeout=ALERT_MS)
     check(page, size)
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_the_mail(scheme: str, browser: Browser) -> None:
+    """As programs show it that leave its styles in, on a phone."""
+    open_one, over = story(7), replace(story(8, severity="warning"), over=True)
+    mail = compose([open_one, over, story(9, severity="warning")], hub="https://hub/")
+    page = browser.new_page(
+        viewport=PHONE, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page.set_content(mail.html)
+
+    check(page, PHONE)
+    card = page.locator(".card").first
+    white = card.evaluate("card => getComputedStyle(card).backgroundColor")
+    assert (white == "rgb(255, 255, 255)") == (scheme == "light")
+    page.close()
+
+
+def story(number: int, *, severity: str = "critical") -> Story:
+    return Story(
+        alert=number,
+        what="opened",
+        over=False,
+        severity=severity,
+        machine="a-name-as-long-as-they-are-in-a-cloud.datacentre-7.example.org",
+        rule="File system is nearly full",
+        kind="threshold",
+        unit="1",
+        attributes=(("system.filesystem.mountpoint", "/srv/" + "deep/" * 20),),
+        value=0.97,
+        peak=0.99,
+        opened_at=NOON,
+        resolved_at=None,
+        link="https://hub.example/alerts/7/",
+        note="Look for what fills it.",
+        runbook="https://wiki.example/disk",
+        culprits=("stress-ng (pid 4711, user root) used 3.9 cores",),
+        limit=0.9,
+    )
 
 
 def check(page: Page, size: ViewportSize) -> None:
