@@ -83,8 +83,10 @@ class EnrolmentTokenAdmin(NotWritten, _TokenBase):
 
     @admin.action(description="Revoke", permissions=["delete"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[EnrolmentToken]) -> None:
-        by = person.of(request)
-        ended = sum(enrolment.revoke_token(token.pk, by) for token in chosen)
+        by, place = person.of(request), address.of(request)
+        ended = sum(
+            enrolment.revoke_token(token.pk, by, address=place) for token in chosen
+        )
         messages.success(request, f"Revoked: {ended}.")
 
 
@@ -107,17 +109,17 @@ class CredentialAdmin(NotWritten, _CredentialBase):
 
     @admin.action(description="Revoke all of these machines", permissions=["delete"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[Credential]) -> None:
-        by = person.of(request)
+        by, place = person.of(request), address.of(request)
         machines = {one.machine.pk for one in chosen}
         for pk in machines:
-            credentials.revoke(pk, by, address=address.of(request))
+            credentials.revoke(pk, by, address=place)
         messages.success(request, f"Machines cut off: {len(machines)}.")
 
     @admin.action(
         description="Not a clone: take whoever comes next", permissions=["delete"]
     )
     def trust(self, request: HttpRequest, chosen: QuerySet[Credential]) -> None:
-        by = person.of(request)
+        by, place = person.of(request), address.of(request)
         for one in chosen:
-            clones.forget(one.pk, by)
+            clones.forget(one.pk, by, address=place)
         messages.success(request, f"Trusted again: {len(chosen)}.")

@@ -110,14 +110,15 @@ def see(credential: int, epoch: bytes, boot_time_ms: int, *, now: datetime) -> b
     return True
 
 
-def forget(credential: int, by: User | None) -> None:
+def forget(credential: int, by: User | None, *, address: str = "") -> None:
     """Trust whoever comes next: a person has seen to it."""
     with transaction.atomic():
         known = Credential.objects.filter(pk=credential).select_related("machine")
         if (one := known.first()) is None:
             return
         known.update(clone_seen_at=None, sightings=[], refused=[])
-        audit.record(by, "credential.trusted", one.machine.machine_id)
+        name = one.machine.machine_id
+        audit.record(by, "credential.trusted", name, address=address)
 
 
 def _read(pk: int) -> Credential | None:

@@ -55,6 +55,7 @@ def make_token(
     machine: Machine | None = None,
     uses: int = 1,
     lifetime: timedelta = LIFETIME,
+    address: str = "",
 ) -> tuple[str, EnrolmentToken]:
     """Return a new token's secret, which cannot be shown again, and the token.
 
@@ -79,12 +80,17 @@ def make_token(
         token.tags.set(tags)
         subject = machine.machine_id if machine else str(token)
         audit.record(
-            made_by, "enrolment.token_made", subject, token=token.pk, uses=uses
+            made_by,
+            "enrolment.token_made",
+            subject,
+            address=address,
+            token=token.pk,
+            uses=uses,
         )
     return secret, token
 
 
-def revoke_token(token: int, by: User | None) -> bool:
+def revoke_token(token: int, by: User | None, *, address: str = "") -> bool:
     """Make a token useless; False: it was so already, or there is none."""
     with transaction.atomic():
         now = timezone.now()
@@ -92,7 +98,7 @@ def revoke_token(token: int, by: User | None) -> bool:
             pk=token, revoked_at=None, uses_left__gt=0, expires_at__gt=now
         ).update(revoked_at=now)
         if ended:
-            audit.record(by, "enrolment.token_revoked", token=token)
+            audit.record(by, "enrolment.token_revoked", address=address, token=token)
     return bool(ended)
 
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import (
 
 from hub.machines import enrolment
 from hub.machines.models import EnrolmentToken, Machine, Tag
-from hub.people import person
+from hub.people import address, person
 from hub.people.policy import administrator
 from hub.web import alarms, invitation, overview
 from hub.web.find import find_machine
@@ -87,7 +87,8 @@ def arrived(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a command worthless; who came in by it stays."""
-    enrolment.revoke_token(_find(pk).pk, person.of(request))
+    by, place = person.of(request), address.of(request)
+    enrolment.revoke_token(_find(pk).pk, by, address=place)
     token = _find(pk)
     context = {"token": token, "was_asked": True, **_times(token)}
     return render(request, "web/enrolment_token.html", context)
@@ -103,6 +104,7 @@ def _make(
             machine=machine,
             uses=1 if machine else wanted.uses,
             lifetime=wanted.length,
+            address=address.of(request),
         )
 
 

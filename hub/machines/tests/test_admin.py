@@ -78,14 +78,29 @@ def test_they_are_revoked_there(browser: Client, credential: Credential) -> None
     assert not credential.is_live
 
 
-def test_who_cut_a_machine_off_is_noted_as_the_proxy_heard_them(
-    browser: Client, credential: Credential, settings: Settings
+@pytest.mark.parametrize(
+    ("model", "action", "written"),
+    [
+        (TOKENS, "revoke", "enrolment.token_revoked"),
+        (CREDENTIALS, "revoke", "credential.revoked"),
+        (CREDENTIALS, "trust", "credential.trusted"),
+    ],
+)
+def test_who_did_it_is_noted_as_the_proxy_heard_them(
+    browser: Client,
+    credential: Credential,
+    settings: Settings,
+    model: str,
+    action: str,
+    written: str,
 ) -> None:
     settings.BEHIND_TLS = True
+    token = EnrolmentToken.objects.get(name="rack 5")
+    pk = token.pk if model == TOKENS else credential.pk
 
-    act(browser, CREDENTIALS, "revoke", credential.pk, heard="10.0.0.1, 198.51.100.1")
+    act(browser, model, action, pk, heard="10.0.0.1, 198.51.100.1")
 
-    entry = AuditEntry.objects.get(action="credential.revoked")
+    entry = AuditEntry.objects.get(action=written)
     assert (entry.by_name, entry.address) == ("owner", "198.51.100.1")
 
 

@@ -91,7 +91,8 @@ def test_a_command_carries_a_token_that_is_kept_nowhere(asked: Client) -> None:
     assert "http://testserver/install/wheels/sysmonstm_agent-" in html
     assert html.count("--require-hashes") == 3
     assert token not in asked.get(PAGE).content.decode()
-    assert AuditEntry.objects.filter(action="enrolment.token_made").count() == 1
+    entry = AuditEntry.objects.get(action="enrolment.token_made")
+    assert (entry.by_name, entry.address) == ("ada", "127.0.0.1")
     assert token not in str(list(AuditEntry.objects.values_list("detail", "subject")))
 
 
