@@ -74,12 +74,12 @@ class Recent:
                 continue
             for sample in family.samples:
                 found[sample.name] = found.get(sample.name, 0.0) + sample.value
-        then_s, before, cpu_before = (
-            self._notes[0] if self._notes else (self._clock(), {}, 0.0)
-        )
-        span_s = self._clock() - then_s
-        if span_s > 0:
-            found["cpu_ratio"] = (_cpu_s(families) - cpu_before) / span_s
+        before: Mapping[str, Buckets] = {}
+        # Without a note nobody knows since when; all at once would be a lot.
+        if self._notes:
+            then_s, before, cpu_before = self._notes[0]
+            if (span_s := self._clock() - then_s) > 0:
+                found["cpu_ratio"] = (_cpu_s(families) - cpu_before) / span_s
         for name, (bounds, counts) in _histograms(families).items():
             earlier = before.get(name, (bounds, (0.0,) * len(counts)))[1]
             new = [now - then for now, then in zip(counts, earlier, strict=True)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -80,3 +81,17 @@ def test_series_of_one_name_are_told_as_their_sum() -> None:
 
     assert found["refused_total"] == 5
     assert found["waiting"] == 7
+
+
+def test_what_was_spent_before_the_first_note_is_not_spent_now() -> None:
+    registry, ticks = CollectorRegistry(), itertools.count()
+    spent = Counter("process_cpu_seconds", "", registry=registry)
+    recent = Recent(registry, lambda: float(next(ticks)))
+    spent.inc(40)
+
+    first = recent.figures()
+    recent.note()
+    spent.inc(0.25)
+
+    assert "cpu_ratio" not in first
+    assert recent.figures()["cpu_ratio"] == pytest.approx(0.25)
