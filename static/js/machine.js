@@ -4,6 +4,7 @@ import {alarms, hear, onAlarms} from "./alarms.js";
 import {write} from "./cells.js";
 import {seriesKey} from "./chart-data.js";
 import {Charts} from "./charts.js";
+import {onChoice, showChoice} from "./choices.js";
 import {facts} from "./facts.js";
 import {onKey} from "./keyboard.js";
 import {Link} from "./link.js";
@@ -152,10 +153,7 @@ class MachinePage {
   }
 
   listen() {
-    document.querySelector(".ranges").addEventListener("click", (event) => {
-      const anchor = event.target.closest("a");
-      if (!anchor || event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
+    onChoice(document.querySelector(".ranges"), (anchor) => {
       const params = new URLSearchParams(location.search);
       params.set("range", anchor.dataset.range);
       params.delete("from");
@@ -169,10 +167,7 @@ class MachinePage {
   }
 
   choose() {
-    for (const anchor of document.querySelectorAll("[data-range]")) {
-      if (anchor.dataset.range === this.range) anchor.setAttribute("aria-current", "true");
-      else anchor.removeAttribute("aria-current");
-    }
+    showChoice("range", this.range);
     this.reload();
   }
 }

@@ -2,6 +2,7 @@
 
 import {hear, onAlarms} from "./alarms.js";
 import {write} from "./cells.js";
+import {onChoice, showChoice} from "./choices.js";
 import {facts} from "./facts.js";
 import {headline, showHeadline} from "./headline.js";
 import {onKey} from "./keyboard.js";
@@ -120,10 +121,7 @@ class Overview {
     this.at("no-match").hidden = shown > 0;
     write(this.at("shown"), query ? `${shown.toLocaleString("en")} shown` : "");
     if (document.activeElement !== this.at("filter")) this.at("filter").value = query;
-    for (const anchor of document.querySelectorAll("[data-tag]")) {
-      if (anchor.dataset.tag === tag) anchor.setAttribute("aria-current", "true");
-      else anchor.removeAttribute("aria-current");
-    }
+    showChoice("tag", tag);
   }
 
   go(changes, {push}) {
@@ -138,17 +136,11 @@ class Overview {
   }
 
   listen() {
-    document.querySelector(".machines thead").addEventListener("click", (event) => {
-      const anchor = event.target.closest("a");
-      if (!anchor || event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
+    onChoice(document.querySelector(".machines thead"), (anchor) => {
       this.go({sort: new URLSearchParams(anchor.search).get("sort")}, {push: true});
       this.sort();
     });
-    this.at("tags")?.addEventListener("click", (event) => {
-      const anchor = event.target.closest("a");
-      if (!anchor || event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
+    onChoice(this.at("tags"), (anchor) => {
       this.go({tag: anchor.dataset.tag}, {push: true});
       this.filter();
       this.tell();
