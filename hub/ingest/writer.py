@@ -28,6 +28,7 @@ from hub.events.patience import waits
 from hub.ingest.acks import Acks
 from hub.ingest.announce import Announcer
 from hub.ingest.decode import Refused, Source
+from hub.ingest.gathering import GATHER_S, Gathering
 from hub.ingest.isolate import (
     HUB_FAULTS,
     Bury,
@@ -52,12 +53,6 @@ QUEUE_LIMIT = 20_000
 # Samples in one transaction: long enough to pay for COMMIT, short enough that
 # the first of them does not wait for the last.
 BATCH_LIMIT = 5_000
-
-# Others may join a transaction for so long. Where many do, waiting longer makes
-# fewer and larger ones; nobody who looks at a page notices a tenth of a second. By
-# how many messages came in the last one.
-GATHER_S = 0.03
-GATHER_LONGER = ((80, 0.2), (20, 0.1))
 
 # The database is away when a batch has not been committed by then.
 AWAY_S = 1.0
@@ -123,7 +118,7 @@ class Writer:
         self._announcer = announcer
         self._committed, self._back = committed, came_back
         self._queue_limit, self._batch_limit = queue_limit, batch_limit
-        self._gather_s = self._shorter_s = gather_s
+        self._gathering = Gathering(gather_s)
         self._away_s, self._sleep = away_s, sleep
         self._chunks: deque[Chunk] = deque()
         self._wake = asyncio.Event()
@@ -198,7 +193,7 @@ class Writer:
             return
         self._enough.clear()
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._gather_s, self._enough.set)
+        timer = loop.call_later(self._gathering.wait_s, self._enough.set)
         await self._enough.wait()
         timer.cancel()
 
@@ -209,7 +204,7 @@ class Writer:
             chunk = self._chunks.popleft()
             samples += chunk.weight
             taken.append(chunk)
-        self._gather_s = self._shorter_s and _gather_s(len(taken), self._shorter_s)
+        self._gathering.took(len({chunk.source.machine for chunk in taken}))
         return taken
 
     async def _commit(self, chunks: list[Chunk]) -> None:
@@ -310,8 +305,3 @@ def _refuse(chunks: list[Chunk], outcome: Outcome) -> None:
             ]
         )
     tell(outcome)
-
-
-def _gather_s(chunks: int, at_least_s: float) -> float:
-    longer = (longer_s for many, longer_s in GATHER_LONGER if chunks >= many)
-    return max(at_least_s, next(longer, 0.0))

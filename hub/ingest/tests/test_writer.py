@@ -130,7 +130,7 @@ async def test_what_comes_together_is_one_transaction_in_one_thread() -> None:
 async def test_where_many_send_a_transaction_waits_for_more_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hub.ingest.writer.GATHER_LONGER", ((80, 1.5),))
+    monkeypatch.setattr("hub.ingest.gathering.LONGER", ((8, 1.5),))
     database = Database()
 
     async with writing(database) as writer:
