@@ -18,16 +18,13 @@ from typing import Any
 
 import uvloop
 
-# The longest that an event waits while there are many.
-EVERY_S = 0.01
+# The longest that an event waits while there are many. Where so many come, each sample
+# waits for longer in the writer, for others to share its COMMIT.
+EVERY_S = 0.05
 
-# With fewer in that time the loop is told of each at once.
-MANY = 3
-
-# With more in that time the loop looks more seldom still: where so many come, each
-# sample waits for longer than this in the writer, for others to share its COMMIT.
-VERY_MANY = 6
-SELDOM_S = 0.05
+# With fewer in that time the loop is told of each at once. A message and what it is
+# answered are an event each.
+MANY = 10
 
 # While calls begin nobody waits: gRPC takes the next call only when it has given this
 # one away, so that by the clock thousands of agents would be let in one by one.
@@ -72,8 +69,8 @@ class Wakes:
     ) -> None:
         self.read = read
         self._loop, self._handle = loop, handle
-        self._last_s = self._hurry_until_s = 0.0
-        self._every_s = EVERY_S
+        self._since_s = self._hurry_until_s = 0.0
+        self._count = 0
         self._next_look: asyncio.TimerHandle | None = None
         self._is_listening = self._has_ended = False
 
@@ -105,7 +102,7 @@ class Wakes:
             self.start()
             return
         self._deaf()
-        self._next_look = self._loop.call_later(self._every_s, self._look)
+        self._next_look = self._loop.call_later(EVERY_S, self._look)
 
     def _look_no_more(self) -> None:
         if self._next_look is not None:
@@ -114,22 +111,18 @@ class Wakes:
 
     def _readable(self) -> None:
         now_s = self._loop.time()
-        is_busy = now_s - self._last_s < EVERY_S / MANY
-        self._last_s = now_s
-        self._take()
-        if is_busy:
-            self._every_s = EVERY_S
+        if now_s - self._since_s > EVERY_S:
+            self._since_s, self._count = now_s, 0
+        self._count += self._take()
+        if self._count >= MANY:
             self._look_later()
 
     def _look(self) -> None:
         self._next_look = None
-        told = self._take()
-        if told < MANY:
+        if self._take() >= MANY:
+            self._look_later()
+        else:
             self.start()
-            return
-        has_very_many = told * EVERY_S >= VERY_MANY * self._every_s
-        self._every_s = SELDOM_S if has_very_many else EVERY_S
-        self._look_later()
 
     def _take(self) -> int:
         """Handle all events; return how many there were."""
