@@ -141,10 +141,11 @@ def _suspicious(
     first = whole[0] // HOUR_MS
     places = {machine.pk: number for number, machine in enumerate(spans)}
     counts = np.zeros((len(places), whole[1] // HOUR_MS - first + 1))
-    for some in buckets.read(HOUR, sorted(places), *map(from_ms, whole)) or []:
-        rows = np.array([places[pk] for pk in some.machine.tolist()], np.int64)
-        hours = some.time_ms // HOUR_MS - first
-        np.add.at(counts, (rows, hours), some.content.count.max(1))
+    for pks, time_ms, samples in buckets.samples(
+        HOUR, sorted(places), *map(from_ms, whole)
+    ):
+        rows = np.array([places[pk] for pk in pks.tolist()], np.int64)
+        np.add.at(counts, (rows, time_ms // HOUR_MS - first), samples)
     found = {}
     for machine, own in zip(spans, counts, strict=True):
         span = spans[machine]

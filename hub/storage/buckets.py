@@ -92,16 +92,38 @@ def read(
     limit: int | None = None,
 ) -> list[Buckets] | None:
     """Return these machines' buckets in [start, end); None if they are too many."""
-    query = (
-        f"SELECT layout_id, machine_id, time, {_QUOTED} FROM {tier.table}"
-        f" WHERE {among('machine_id')} AND time >= %s AND time < %s"
-    )
+    query = _select(f"layout_id, machine_id, time, {_QUOTED}", tier)
     params: list[Any] = [list(machines), start, end]
     if limit is not None:
         query += " LIMIT %s"
         params.append(limit + 1)
     found = fetch(query, params)
     return None if limit and len(found) > limit else list(_grouped(found))
+
+
+def samples(
+    tier: Tier, machines: Sequence[int], start: datetime, end: datetime
+) -> Iterator[tuple[NDArray[np.int64], Times, NDArray[np.float32]]]:
+    """Yield how many samples made these machines' buckets in [start, end).
+
+    Machines, times and counts, in no order. A bucket has as many as the series of
+    which it has most.
+    """
+    query = _select('machine_id, time, "count"', tier)
+    by_length: dict[int, list[Any]] = {}
+    for row in fetch(query, [list(machines), start, end]):
+        by_length.setdefault(len(row[2]), []).append(row)
+    for same in by_length.values():
+        found, moments, counts = zip(*same, strict=True)
+        most = vectors(counts).max(axis=1, initial=0)
+        yield np.array(found, np.int64), times(moments), most
+
+
+def _select(columns: str, tier: Tier) -> str:
+    return (
+        f"SELECT {columns} FROM {tier.table}"
+        f" WHERE {among('machine_id')} AND time >= %s AND time < %s"
+    )
 
 
 def write(tier: Tier, buckets: Iterable[Buckets]) -> int:
