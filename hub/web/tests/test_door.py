@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -192,9 +193,8 @@ SLOW = (
 
 
 def test_who_never_finishes_is_not_waited_for(server: Server) -> None:
-    with ExitStack() as stack, ThreadPoolExecutor(len(SLOW)) as threads:
-        lines = [stack.enter_context(server.connect()) for _ in SLOW]
-        heard = list(threads.map(dripped, lines, SLOW))
+    with ThreadPoolExecutor(len(SLOW)) as threads:
+        heard = list(threads.map(partial(dripped, server), SLOW))
 
     for (_, _, said), one in zip(SLOW, heard, strict=True):
         assert one.startswith(said), one
@@ -202,23 +202,24 @@ def test_who_never_finishes_is_not_waited_for(server: Server) -> None:
     assert server.ask("/health").status == 200
 
 
-def dripped(line: socket.socket, how: tuple[bytes, bytes, bytes]) -> bytes:
+def dripped(server: Server, how: tuple[bytes, bytes, bytes]) -> bytes:
     """Send a little now and then until the hub has hung up; return what it said."""
     begun, drip, _ = how
     heard, ends_s = b"", time.monotonic() + PATIENCE_S
-    line.settimeout(0.2)
-    line.sendall(begun)
-    while True:
-        assert time.monotonic() < ends_s, heard
-        with suppress(TimeoutError, ConnectionError):
-            if not (said := line.recv(1000)):
+    with server.connect() as line:
+        line.sendall(begun)
+        line.settimeout(0.2)
+        while True:
+            assert time.monotonic() < ends_s, heard
+            with suppress(TimeoutError, ConnectionError):
+                if not (said := line.recv(1000)):
+                    return heard
+                heard += said
+                continue
+            try:
+                line.sendall(drip)
+            except ConnectionError:
                 return heard
-            heard += said
-            continue
-        try:
-            line.sendall(drip)
-        except ConnectionError:
-            return heard
 
 
 def test_connections_that_ask_nothing_make_room_for_those_that_do(
