@@ -14,12 +14,12 @@ from hub.control.fields import SKIPS, Wanted
 # Writes an empty list, where an empty field says nothing.
 NOTHING = "none"
 
-_SWITCH = {"": "not said", "on": "on", "off": "off"}
-_RING = {"": "not said", "off": "watched", "on": "not watched"}
+_SWITCH = {"": "Not said", "on": "On", "off": "Off"}
+_RING = {"": "Not said", "off": "Watched", "on": "Not watched"}
 _ARGUMENTS = {
-    "": "not said",
-    "off": "with their arguments, secrets masked",
-    "on": "names only",
+    "": "Not said",
+    "off": "With their arguments, secrets masked",
+    "on": "Names only",
 }
 _HELP = {
     "skip_mounts": "One a line, such as /mnt/backup or /var/lib/docker/*.",
