@@ -89,7 +89,7 @@ def test_redis_wants_its_password_and_shows_it_to_nobody(tmp_path: Path) -> None
     with running(
         *(*redis["command"], *here), log=tmp_path / "log", env=env, cwd=tmp_path
     ) as server:
-        server.wait_for_line("Ready to accept conn", within_s=10)
+        server.wait_for_line("Ready to accept conn", within_s=60)
         line = Path(f"/proc/{server.pid}/cmdline").read_text()
         kept = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
         asked = f"redis-cli -p {port} ping"

@@ -52,11 +52,11 @@ def test_a_process_is_started_again_when_its_code_changes(image: Path) -> None:
     with running(
         *reload, sys.executable, "-c", f"{says}; {waits}", log=image / "log"
     ) as process:
-        process.wait_for_line(r"start: \d+", within_s=10)
+        process.wait_for_line(r"start: \d+", within_s=60)
         module.write_text("")
-        process.wait_for_line("start: 0", within_s=10)
+        process.wait_for_line("start: 0", within_s=60)
 
-        process.stop(within_s=5)
+        process.stop()
         assert process.family() == []
 
 
@@ -66,9 +66,9 @@ def test_a_process_that_fails_is_tried_again_at_the_next_change(image: Path) -> 
     reload = (sys.executable, image / "deploy" / "reload.py")
 
     with running(*reload, sys.executable, "-c", says, log=image / "log") as process:
-        process.wait_for_line("ZeroDivisionError", within_s=10)
+        process.wait_for_line("ZeroDivisionError", within_s=60)
         module.write_text("")
-        process.wait_for_line("start: 0", within_s=10)
+        process.wait_for_line("start: 0", within_s=60)
 
 
 @pytest.mark.parametrize("kind", ["http", "grpc", "canary", "prober"])

@@ -160,7 +160,7 @@ def test_a_sender_killed_beside_sqlite(tmp_path: Path) -> None:
     prepared.database(tmp_path, env, ROOT)
 
     def look() -> States:
-        with closing(sqlite3.connect(tmp_path / prepared.NAME, timeout=10)) as store:
+        with closing(sqlite3.connect(tmp_path / prepared.NAME, timeout=60)) as store:
             return states(store.execute)
 
     with http_receiver() as receiver:

@@ -127,7 +127,7 @@ def fetched(port: int, path: str) -> tuple[int, Any]:
     cookie = f"{settings.SESSION_COOKIE_NAME}=somebody"
     request = Request(f"http://127.0.0.1:{port}{path}", headers={"Cookie": cookie})
     try:
-        with urlopen(request, timeout=10) as response:
+        with urlopen(request, timeout=60) as response:
             return response.status, json.load(response)
     except HTTPError as refused:
         with refused:
