@@ -83,13 +83,20 @@ def read(
             yield series.info, _series(series, by_identity.get(series.info.identity))
 
 
-def judge(spec: Spec, series: Series, spread: Spread | None = None) -> Reading:
-    """Return what a series foretells; the value is in seconds, NaN = nothing."""
+def judge(
+    spec: Spec, series: Series, spread: Spread | None = None, *, is_open: bool = True
+) -> Reading:
+    """Return what a series foretells; the value is in seconds, NaN = nothing.
+
+    Where no alert is open, nobody asks whether it would be clear.
+    """
     outlook = trend.Outlook(series, upward=spec.operator in UPWARD, spread=spread)
     for severity, limit in spec.levels:
         reach_s = outlook.seconds_until(limit, spec.horizon_s)
         if reach_s is not None and reach_s <= spec.horizon_s:
             return Reading(reach_s, severity, is_clear=False)
+    if not is_open:
+        return Reading(float("nan"), Severity.NONE, is_clear=True)
     _, limit = spec.levels[-1]
     nearly = outlook.seconds_until(limit, spec.horizon_s * CLEAR)
     return Reading(float("nan"), Severity.NONE, is_clear=nearly is None)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hub.alerts import forecasts, trend
 from hub.alerts.conditions import Reading, Times
 from hub.alerts.plan import bound, matching
-from hub.alerts.replay import Firing, Tried, replay_readings
+from hub.alerts.replay import Course, Firing, Tried, replay_readings
 from hub.alerts.spec import Severity, Spec
 from hub.alerts.trend import Series
 from hub.machines.models import Machine
@@ -77,8 +77,9 @@ def tried(
         firings: list[Firing] = []
         recent = fine.get((one.machine, one.info))
         if recent is not None and hours.suspicious.any():
-            judged = readings(spec, hours, recent, moments)
-            firings = replay_readings(spec, judged, gap_ms=GAP_MS)
+            course = Course(spec, gap_ms=GAP_MS)
+            judged = readings(spec, hours, recent, moments, course)
+            firings = replay_readings(course, judged)
         shown = one.time_ms >= first
         if shown.any():
             times, low, high = one.time_ms[shown], one.min[shown], one.max[shown]
@@ -109,9 +110,16 @@ def look(spec: Spec, hours: Column, moments: Times) -> Hours:
 
 
 def readings(
-    spec: Spec, hours: Hours, recent: Column, moments: Times
+    spec: Spec,
+    hours: Hours,
+    recent: Column,
+    moments: Times,
+    course: Course | None = None,
 ) -> Iterator[tuple[int, Reading]]:
-    """Yield what is foretold at each moment, by the points that were whole then."""
+    """Yield what is foretold at each moment, by the points that were whole then.
+
+    Of what the course does not ask at that moment, nothing is said.
+    """
     near = _Windows.before(moments, recent, RECENT_MS, FINE_MS)
     recently = near.are_spread(spec)
     asked = hours.suspicious & (recently | hours.lately | near.reach(spec))
@@ -120,7 +128,8 @@ def readings(
         reading = CLEAR
         if asked[number]:
             series = Series(*near.of(number), *hours.past.of(number))
-            reading = forecasts.judge(spec, series, spread[number])
+            is_open = course is None or course.is_open
+            reading = forecasts.judge(spec, series, spread[number], is_open=is_open)
         yield at_ms, reading
 
 

@@ -57,6 +57,10 @@ class Course:
         self._opened_ms, self._severity = 0, Severity.NONE
         self._found: list[Firing] = []
 
+    @property
+    def is_open(self) -> bool:
+        return self.state.phase is Phase.FIRING
+
     def take(self, at_ms: int, reading: Reading | None) -> None:
         self.state, happening = step(
             self._spec, self.state, reading, at_ms, gap_ms=self._gap_ms
@@ -68,7 +72,7 @@ class Course:
         self._severity = max(self._severity, self.state.severity)
 
     def end(self) -> list[Firing]:
-        if self.state.phase is Phase.FIRING:
+        if self.is_open:
             self._found.append(Firing(self._opened_ms, None, self._severity))
         return self._found
 
@@ -92,10 +96,9 @@ def replay(spec: Spec, time_ms: Times, values: Floats, *, gap_ms: int) -> list[F
 
 
 def replay_readings(
-    spec: Spec, readings: Iterable[tuple[int, Reading | None]], *, gap_ms: int
+    course: Course, readings: Iterable[tuple[int, Reading | None]]
 ) -> list[Firing]:
     """Step through readings that were judged already."""
-    course = Course(spec, gap_ms=gap_ms)
     for at_ms, reading in readings:
         is_calm = reading is not None and reading.severity is Severity.NONE
         # What is not beyond changes nothing then.

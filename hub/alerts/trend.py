@@ -162,11 +162,11 @@ def _is_rhythm(
     known = before & (took_s >= COVERED * rise.span_s)
     known &= is_over | (values[ends - 1] < values)
     slopes = (values - values[starts])[known] / took_s[known]
-    foretold = values[known] + slopes * horizon_s >= limit
-    return any(
-        values[place : ends[place]].max() < limit
-        for place in np.flatnonzero(known)[foretold].tolist()
-    )
+    foretold = np.flatnonzero(known)[values[known] + slopes * horizon_s >= limit]
+    if values.max() < limit:
+        # It never came true, whenever it was foretold.
+        return len(foretold) > 0
+    return any(values[place : ends[place]].max() < limit for place in foretold.tolist())
 
 
 @lru_cache(maxsize=64)

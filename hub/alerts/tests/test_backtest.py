@@ -239,7 +239,7 @@ def says_the_same(rule: Spec, steps: Sequence[tuple[float, int]]) -> None:
 
     expected = each.end()
     assert replay(rule, times, floats, gap_ms=GAP_MS) == expected
-    assert replay_readings(rule, judged, gap_ms=GAP_MS) == expected
+    assert replay_readings(Course(rule, gap_ms=GAP_MS), judged) == expected
 
 
 @given(

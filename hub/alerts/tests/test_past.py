@@ -15,6 +15,7 @@ from hub.alerts.answer import now_sentence, sentence
 from hub.alerts.backtest import BackTest, back_test
 from hub.alerts.models import Blindness
 from hub.alerts.preview import preview
+from hub.alerts.replay import Course, replay_readings
 from hub.alerts.silence import intervals, intervals_of
 from hub.alerts.spec import Kind, NoData, Operator
 from hub.alerts.tests.scenes import DISK, disk, spec, vector
@@ -317,6 +318,12 @@ def test_no_moment_is_passed_over_at_which_something_was_foretold(
         assert (when, reading.severity) == (moment, expected.severity)
         # What is neither foretold nor clear keeps an alert: it is not passed over.
         assert reading.is_clear == expected.is_clear
+
+    # Asking only what a course must know changes nothing of it.
+    whole, sparing = (Course(rule, gap_ms=past_forecast.GAP_MS) for _ in range(2))
+    every = past_forecast.readings(rule, found, fine, moments)
+    asked = past_forecast.readings(rule, found, fine, moments, sparing)
+    assert replay_readings(whole, every) == replay_readings(sparing, asked)
 
 
 @given(
