@@ -25,7 +25,7 @@ LONGEST_WAIT_S = 60.0
 # An agent that lived this long has recovered.
 HEALTHY_S = 60.0
 
-# An agent that does not end by then is killed; the hub itself has 10 s.
+# An agent that does not end by then is killed; the hub itself has 5 s.
 END_S = 1.5
 
 log = get_logger(__name__)

@@ -24,7 +24,7 @@ from hub.metrics import Role
 from hub.rpc.server import GrpcServer
 
 # Ending takes longer than this only when something hangs.
-END_S = 9.5
+END_S = 4.5
 GRPC_GRACE_S = 0.5
 
 log = get_logger(__name__)
