@@ -23,7 +23,7 @@ from hub.machines.models import Machine
 
 DAYS = 7
 # Of a page: the answer is wanted while one types. A hundred machines take up to
-# 1.1 s of CPU (bench.backtests), most rules far less.
+# 1.05 s of CPU (bench.backtests), most rules far less.
 BUDGET_S = 2.0
 # A week of minutes of so many machines is some 20 MB for each series.
 BATCH = 25
