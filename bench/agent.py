@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] = ()) -> None:
             print("node_exporter is not installed: apt install", PACKAGE)
         scrape(exporter, options.interval, WARM_UP_S)
         measure(programs, lambda: scrape(exporter, options.interval, options.seconds))
-        token = make_token(folder)
+        token = make_token(folder, DATA_DIR=str(folder / "var"))
         live = {"live mode": programs[EVERYTHING]}
         measure(live, lambda: watch(hub.web, token, options.seconds))
 
