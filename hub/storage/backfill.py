@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
@@ -16,7 +16,7 @@ from hub.storage.database import guard
 from hub.storage.fold import Times
 from hub.storage.models import Backfill
 from hub.storage.picked import Span, moments
-from hub.storage.tiers import TIERS, from_ms, to_ms, watermarks
+from hub.storage.tiers import RAW, TIERS, from_ms, to_ms, watermarks
 
 # A spool is sent in many batches: what comes within this belongs to one stretch.
 SAME = timedelta(minutes=10)
@@ -29,6 +29,8 @@ SHORTEST_GAP_S = 15.0
 MAX_GAPS = 500
 
 Why = Literal["no agent", "hub away"]
+# When rows begin, ascending, and how long each lasts, both in milliseconds.
+_Rows = tuple[Times, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +105,29 @@ def backfills(machine: Machine, start: datetime, end: datetime) -> list[Stretch]
     return [Stretch(*row) for row in rows]
 
 
-def gaps(machine: Machine, start: datetime, end: datetime) -> list[Gap]:
+def gaps(
+    machine: Machine, start: datetime, end: datetime, samples: Times | None = None
+) -> list[Gap]:
     """Return when the machine has no samples in [start, end), and why, ascending.
 
-    Read from the finest tier that still has each moment. At most MAX_GAPS, the
-    newest. Raises DatabaseDown.
+    Read from the finest tier that still has each moment, unless it is known already
+    when all samples in there were taken. At most MAX_GAPS, the newest. Raises
+    DatabaseDown.
     """
-    return gaps_of([Asked(machine, start, end)])[0]
+    asked = Asked(machine, start, end)
+    if samples is None:
+        return gaps_of([asked])[0]
+    return _gaps([asked], lambda there: [[_taken(samples, one)] for one in there])[0]
 
 
 def gaps_of(asked: Sequence[Asked]) -> list[list[Gap]]:
     """Return `gaps` of each, in as many queries as of one."""
+    return _gaps(asked, _read)
+
+
+def _gaps(
+    asked: Sequence[Asked], read: Callable[[Sequence[Asked]], list[list[_Rows]]]
+) -> list[list[Gap]]:
     known = [
         one._replace(start=max(one.start, one.machine.first_seen)) for one in asked
     ]
@@ -121,7 +135,8 @@ def gaps_of(asked: Sequence[Asked]) -> list[list[Gap]]:
     if not there:
         return [[] for _ in asked]
     with guard():
-        holes = iter(_holes(there))
+        rows = zip(there, read(there), strict=True)
+        holes = iter([_between(one, own) for one, own in rows])
         absences = away.between(
             min(one.start for one in there), max(one.end for one in there)
         )
@@ -201,9 +216,13 @@ def _touch(one: Stretch, other: Stretch) -> bool:
     )
 
 
-def _holes(asked: Sequence[Asked]) -> list[list[tuple[datetime, datetime]]]:
-    """Return the stretches of each without a row."""
-    rows: list[list[tuple[Times, int]]] = [[] for _ in asked]
+def _taken(samples: Times, asked: Asked) -> _Rows:
+    inside = (samples >= to_ms(asked.start)) & (samples < to_ms(asked.end))
+    return samples[inside], RAW.width_ms
+
+
+def _read(asked: Sequence[Asked]) -> list[list[_Rows]]:
+    rows: list[list[_Rows]] = [[] for _ in asked]
     since = watermarks()
     until = [one.end for one in asked]
     for tier in TIERS:
@@ -216,12 +235,11 @@ def _holes(asked: Sequence[Asked]) -> list[list[tuple[datetime, datetime]]]:
         for n, found in zip(places, moments(tier, spans), strict=True):
             rows[n].append((found, tier.width_ms))
             until[n] = begins[n]
-    return [_between(one, own) for one, own in zip(asked, rows, strict=True)]
+    return rows
 
 
-def _between(
-    asked: Asked, rows: Sequence[tuple[Times, int]]
-) -> list[tuple[datetime, datetime]]:
+def _between(asked: Asked, rows: Sequence[_Rows]) -> list[tuple[datetime, datetime]]:
+    """Return the stretches without a row."""
     at = np.concatenate([found for found, _ in rows])
     width = np.concatenate([np.full(len(found), width) for found, width in rows])
     order = np.argsort(at)

@@ -58,6 +58,8 @@ class Window:
     series: list[WindowSeries]
     # Which tier answered for which stretch, ascending.
     parts: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+    # Of all samples in it, whatever series they have; None: only buckets were made.
+    moments: Times | None = None
 
 
 class _Piece(NamedTuple):
@@ -96,6 +98,7 @@ def window(
             found = _widened(found, start, end)
         pieces = _read(machine, found)
     infos, time_ms, matrices = _join(pieces, selectors)
+    moments = time_ms if step_s is None else None
     time_ms, low, average, high = _points(time_ms, matrices, step_s)
     return Window(
         tier=tier.name,
@@ -104,6 +107,7 @@ def window(
         end=end,
         series=list(_series(infos, time_ms, low, average, high)),
         parts=[(part.tier.name, part.start, part.end) for part in found],
+        moments=moments,
     )
 
 

@@ -35,16 +35,18 @@ MOST = 200
 def of(machine: Machine, window: Window) -> dict[str, Any]:
     """Return the marks of a span, as the head of the points carries them."""
     return {
-        "stretches": stretches(machine, window.start, window.end),
+        "stretches": stretches(machine, window),
         "alerts": alerts(machine, window.start, window.end),
         "thresholds": thresholds(machine, window),
     }
 
 
-def stretches(machine: Machine, start: datetime, end: datetime) -> list[dict[str, Any]]:
+def stretches(machine: Machine, window: Window) -> list[dict[str, Any]]:
     """Return [{kind, from, to}] in Unix milliseconds, ascending by kind."""
+    start, end = window.start, window.end
     late = [("late", one.start, one.end) for one in backfills(machine, start, end)]
-    missing = [(gap.why, gap.start, gap.end) for gap in gaps(machine, start, end)]
+    silent = gaps(machine, start, end, window.moments)
+    missing = [(gap.why, gap.start, gap.end) for gap in silent]
     return [
         {"kind": kind, "from": _ms(first), "to": _ms(last)}
         for kind, first, last in late + missing

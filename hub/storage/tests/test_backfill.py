@@ -10,6 +10,7 @@ from hub.storage.backfill import Gap, Stretch, backfills, explain, gaps, note
 from hub.storage.layouts import LayoutInfo
 from hub.storage.models import Backfill, HubAway
 from hub.storage.tests.conftest import NOON_MS, arriving, sample
+from hub.storage.window import window
 
 NOON = datetime.fromtimestamp(NOON_MS / 1000, UTC)
 
@@ -100,6 +101,20 @@ def test_before_the_machine_was_known_there_is_no_gap(ticking: Machine) -> None:
 
     assert gaps(ticking, at(0), at(5.5)) == []
     assert gaps(ticking, at(-9), at(-3)) == []
+
+
+@pytest.mark.parametrize("known_since", [-60, 5.5])
+def test_whoever_has_read_the_samples_finds_the_same_gaps(
+    ticking: Machine, known_since: float
+) -> None:
+    ticking.first_seen = at(known_since)
+    read = window(ticking, None, at(0), at(11), points=1_000)
+    assert read.moments is not None
+
+    found = gaps(ticking, at(0), at(11), read.moments)
+
+    assert found == gaps(ticking, at(0), at(11)) != []
+    assert window(ticking, None, at(0), at(11), points=10).moments is None
 
 
 def test_a_missed_tick_is_no_gap(machine: Machine, layout: LayoutInfo) -> None:
