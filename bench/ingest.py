@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import resource
 import shlex
 import subprocess
 import sys
@@ -32,6 +31,7 @@ import uvloop
 from bench.agents import Agent, Load
 from bench.figures import spread
 from bench.meter import Meter, postmaster, redis_pid, rss_mib
+from hub.rpc import room
 from hub.testing import hubs, services
 from hub.testing.processes import Process, running
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         per_message=1 if options.ticks else options.per_message,
         interval_s=options.interval if options.ticks else 0,
     )
-    allow_many_connections()
+    room.make()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         database = stack.enter_context(services.postgres(durable=True))
         redis_url = stack.enter_context(services.redis())
@@ -105,11 +105,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="a script that measures other databases, run with the same load",
     )
     return parser.parse_args(arguments)
-
-
-def allow_many_connections() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager

@@ -25,8 +25,9 @@ from websockets.asyncio.client import connect
 
 from bench.agents import Agent, Load
 from bench.figures import spread
-from bench.ingest import CONNECT_S, allow_many_connections, serving
+from bench.ingest import CONNECT_S, serving
 from hub.events.ending import end
+from hub.rpc import room
 from hub.testing import hubs, services
 from hub.testing.processes import free_port, running
 
@@ -112,7 +113,7 @@ def production(folder: Path) -> Iterator[Hub]:
 @contextmanager
 def crowd(folder: Path) -> Iterator[Hub]:
     """The same processes in plain text, which is what simulated agents speak."""
-    allow_many_connections()
+    room.make()
     with services.postgres(durable=True) as database, services.redis() as redis_url:
         settings = {
             "DATA_DIR": str(folder),

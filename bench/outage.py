@@ -17,7 +17,6 @@ import asyncio
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -37,6 +36,7 @@ import psycopg
 from sysmonstm_proto import metrics_pb2 as pb
 
 from bench.agents import STREAM_METRICS, layout
+from hub.rpc import room
 from hub.testing import hubs, services
 from hub.testing.blackhole import blackhole
 from hub.testing.processes import Process, free_port, start
@@ -324,8 +324,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--cut", type=int, default=300)
     parser.add_argument("--stopped", type=int, default=100)
     told = parser.parse_args(arguments)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    room.make()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         database = stack.enter_context(services.postgres(durable=True))

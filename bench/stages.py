@@ -32,8 +32,9 @@ from sysmonstm_proto import metrics_pb2 as pb
 from sysmonstm_proto.limits import DEFAULT_WINDOW
 
 from bench.agents import STREAM_METRICS, Load
-from bench.ingest import allow_many_connections, measure
+from bench.ingest import measure
 from bench.meter import Meter
+from hub.rpc import room
 from hub.rpc.wakes import Loop
 from hub.testing import hubs
 from hub.testing.processes import running
@@ -46,7 +47,7 @@ BURST_S = 0.2
 
 def main(arguments: Sequence[str] = ()) -> None:
     options = parse(arguments)
-    allow_many_connections()
+    room.make()
     if options.serve:
         factory = uvloop.new_event_loop if options.plain else Loop
         with asyncio.Runner(loop_factory=factory) as runner:

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from bench.agents import STREAM_METRICS, layout
 from bench.figures import spread
 from bench.ingest import serving
 from bench.meter import cpu_s
+from hub.rpc import room
 from hub.testing import services
 
 BUDGET = "budget: all within 30 s"
@@ -81,8 +81,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--machines", type=int, default=1000)
     options = parser.parse_args(arguments)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    room.make()
     epochs = [os.urandom(16) for _ in range(options.machines)]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         database = stack.enter_context(services.postgres(durable=True))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
 
 PATIENCE_S = 60.0
 
@@ -16,11 +19,12 @@ async def until(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def until_found(holds: Callable[[], Awaitable[object]]) -> None:
-    """The same for what has to be asked for."""
+async def until_found(asked: Callable[[], Awaitable[Found | None]]) -> Found:
+    """The same for what has to be asked for; return it."""
     async with asyncio.timeout(PATIENCE_S):
-        while not await holds():  # noqa: ASYNC110 - whoever makes it true tells nobody
+        while not (found := await asked()):  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0.01)
+    return found
 
 
 def wait_until(holds: Callable[[], object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from hub.rpc.tests.agent import serving
 from hub.storage.models import Sample
 from hub.storage.sample import StoredSample, unpack
 from hub.testing import hubs
+from hub.testing.patience import until_found
 from hub.testing.processes import Process
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.process]
@@ -32,14 +33,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.process]
 SOON_S = 60.0
 # Enough to see a step, and how even it is.
 INSTANTS = 4
-
-
-async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(SOON_S):
-        # A database sets no event of this loop.
-        while not (found := await condition()):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    return found
 
 
 @asynccontextmanager
@@ -59,14 +52,14 @@ def want(machine: Machine, **wanted: Any) -> None:
 
 
 async def connected(server: GrpcServer) -> Machine:
-    machine: Machine = await until(
+    machine: Machine = await until_found(
         lambda: Machine.objects.filter(machine_id="atlas").afirst()
     )
 
     async def is_there() -> bool:
         return machine.pk in server.control.control.lines
 
-    await until(is_there)
+    await until_found(is_there)
     return machine
 
 
@@ -84,13 +77,13 @@ async def test_a_real_agent_takes_settings_answers_and_says_goodbye(
         )
 
         # It has reported before that it has nothing to apply.
-        standing = await until(
+        standing = await until_found(
             lambda: Standing.objects.filter(pk=machine.pk).exclude(refused=[]).afirst()
         )
         assert "load" in standing.collectors
         assert standing.refused == ["This agent has no collector “flux”."]
         # It said Hello again, so that its silence is judged by its new interval.
-        await until(lambda: Machine.objects.filter(interval_s=2).afirst())
+        await until_found(lambda: Machine.objects.filter(interval_s=2).afirst())
         machine = await connected(server)
         told = await ask(machine.pk, pb.ControlCommand(diagnose=pb.Diagnose()), 5)
         config = told.diagnostics.config
@@ -104,7 +97,9 @@ async def test_a_real_agent_takes_settings_answers_and_says_goodbye(
 
         assert await Machine.objects.filter(left_at=None).aexists()
         await asyncio.to_thread(agent.stop)
-        await until(lambda: Machine.objects.filter(left_at__isnull=False).afirst())
+        await until_found(
+            lambda: Machine.objects.filter(left_at__isnull=False).afirst()
+        )
 
 
 async def test_whoever_watches_sees_a_real_agent_every_second(tmp_path: Path) -> None:
