@@ -22,6 +22,9 @@ export function hear({alerts, type, bus}) {
   timer ||= setTimeout(read, GATHER_MS * (0.5 + Math.random()));
 }
 
+// What was read while somebody acknowledged was not shown, see turns.js.
+document.addEventListener("turn", () => hear({type: "snapshot"}));
+
 async function read() {
   timer = 0;
   try {

@@ -3,6 +3,7 @@
 import "./dialogs.js";
 import "./failures.js";
 import "./keyboard.js";
+import "./turns.js";
 
 const clock = new Intl.DateTimeFormat(undefined, {timeStyle: "short"});
 const moment = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "medium"});

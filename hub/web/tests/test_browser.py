@@ -242,6 +242,7 @@ def test_a_machine_page_draws_what_arrives(page: Page, hub: Demo) -> None:
     top = tabs.bounding_box()
     page.get_by_role("link", name="Agent", exact=True).click()
     expect(page.locator("#settings-title")).to_be_visible()
+    page.wait_for_load_state()
     assert tabs.bounding_box() == top
     page.evaluate("document.getElementById('age').textContent = ''")
     expect(page.locator("#age")).to_have_text("just now")
