@@ -1,13 +1,18 @@
-"""Every view says who may use it (`policy.py`); here is where that is enforced."""
+"""Between a request and its view: the session, and who may use the view.
+
+Every view says the latter (`policy.py`); here is where it is enforced.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.sessions import middleware
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
 from hub.log import get_logger
 from hub.people import policy
@@ -15,6 +20,23 @@ from hub.people.policy import Policy
 from hub.people.roles import may
 
 log = get_logger(__name__)
+
+
+class SessionMiddleware(middleware.SessionMiddleware):
+    """Take a cookie away only where the request itself ended its session.
+
+    A page asks for its parts by itself. Such a request may be on its way with the old
+    key while a new password brings a new one: an answer that takes the cookie away
+    (as Django's does for any key it does not find) would sign the person out.
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponse
+    ) -> HttpResponse:
+        answered = super().process_response(request, response)
+        if not request.session.modified:
+            answered.cookies.pop(settings.SESSION_COOKIE_NAME, None)
+        return answered
 
 
 class PolicyMiddleware(LoginRequiredMiddleware):

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.test import Client
+from django.urls import reverse
 
 from hub.people.session_store import SessionStore
 
@@ -67,3 +71,21 @@ async def test_the_same_holds_for_asynchronous_pages() -> None:
     await SessionStore(key).adelete(key)
     assert not await SessionStore().aexists(key)
     assert await sync_to_async(Session.objects.count)() == 0
+
+
+def test_only_the_request_that_ends_a_session_takes_its_cookie(
+    client: Client, django_user_model: type[User]
+) -> None:
+    ada = django_user_model.objects.create_user("ada", password="correct horse")
+    client.force_login(ada)
+    cookie = settings.SESSION_COOKIE_NAME
+    old = client.cookies[cookie].value
+    Session.objects.all().delete()
+
+    late = client.get(reverse("web:hub_bar"))
+    assert late.status_code in (204, 302)
+    assert cookie not in late.cookies
+    assert client.cookies[cookie].value == old
+
+    client.force_login(ada)
+    assert client.post(reverse("web:sign_out")).cookies[cookie]["max-age"] == 0
