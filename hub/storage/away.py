@@ -10,12 +10,19 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from hub.storage.bulk import fetch, moments
 from hub.storage.database import guard
 from hub.storage.models import Heartbeat, HubAway
 
 BEAT_S = 10.0
 # A beat or two may be late; agents lose nothing, but it shows beyond this.
 PAUSE = timedelta(seconds=30)
+
+# Charts ask this each time, and it takes half as long as Django's own.
+_BETWEEN = """
+SELECT start, "end" FROM storage_hubaway
+WHERE "end" > %s AND start < %s ORDER BY start
+"""
 
 
 def beat(now: datetime | None = None) -> HubAway | None:
@@ -40,8 +47,10 @@ def beat(now: datetime | None = None) -> HubAway | None:
 
 def between(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
     """Return the hub's absences that touch [start, end), ascending."""
-    rows = HubAway.objects.filter(end__gt=start, start__lt=end).order_by("start")
-    return list(rows.values_list("start", "end"))
+    rows = fetch(_BETWEEN, [start, end])
+    return list(
+        zip(*(moments(column) for column in zip(*rows, strict=True)), strict=True)
+    )
 
 
 def expire(before: datetime) -> int:

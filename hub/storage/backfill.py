@@ -11,7 +11,8 @@ import numpy as np
 from django.db import transaction
 
 from hub.machines.models import Machine
-from hub.storage import away
+from hub.storage import away, bulk
+from hub.storage.bulk import fetch
 from hub.storage.database import guard
 from hub.storage.fold import Times
 from hub.storage.models import Backfill
@@ -27,6 +28,12 @@ JOINED = timedelta(minutes=2)
 MISSED_TICKS = 3
 SHORTEST_GAP_S = 15.0
 MAX_GAPS = 500
+
+# Charts ask this each time, and it takes half as long as Django's own.
+_TOUCHING = """
+SELECT start, "end", received FROM storage_backfill
+WHERE machine_id = %s AND "end" >= %s AND start < %s ORDER BY start
+"""
 
 Why = Literal["no agent", "hub away"]
 # When rows begin, ascending, and how long each lasts, both in milliseconds.
@@ -97,12 +104,9 @@ def note(stretches: Sequence[Stretch]) -> None:
 def backfills(machine: Machine, start: datetime, end: datetime) -> list[Stretch]:
     """Return the backfilled stretches that touch [start, end), ascending."""
     with guard():
-        rows = list(
-            Backfill.objects.filter(machine=machine, end__gte=start, start__lt=end)
-            .order_by("start")
-            .values_list("machine_id", "start", "end", "received")
-        )
-    return [Stretch(*row) for row in rows]
+        rows = fetch(_TOUCHING, [machine.pk, start, end])
+    columns = [bulk.moments(column) for column in zip(*rows, strict=True)]
+    return [Stretch(machine.pk, *row) for row in zip(*columns, strict=True)]
 
 
 def gaps(

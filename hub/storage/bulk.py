@@ -70,15 +70,25 @@ def times(column: Sequence[Any]) -> NDArray[np.int64]:
     return np.array(column, "datetime64[ms]").astype(np.int64)
 
 
+def moments(column: Sequence[Any]) -> list[datetime]:
+    """Return the same as datetimes, in UTC."""
+    return [datetime.fromtimestamp(ms / 1000, UTC) for ms in times(column).tolist()]
+
+
 def vectors(column: Sequence[bytes]) -> NDArray[np.float32]:
     """Return a column of vectors of one length, a row each."""
-    content, size = b"".join(column), len(column[0])
+    return joined_vectors(b"".join(column), len(column))
+
+
+def joined_vectors(content: bytes, count: int) -> NDArray[np.float32]:
+    """Return the same of vectors that the database has put one behind the other."""
+    size = len(content) // count
     if not is_postgres():
-        return np.frombuffer(content, "<f4").reshape(len(column), size // 4)
+        return np.frombuffer(content, "<f4").reshape(count, size // 4)
     # An array without items has a shorter header.
     length = max(0, (size - ARRAY_HEADER) // 8)
     if not length:
-        return np.empty((len(column), 0), np.float32)
+        return np.empty((count, 0), np.float32)
     item = [("size", ">i4"), ("value", ">f4")]
     shape = np.dtype([("header", f"V{ARRAY_HEADER}"), ("items", item, (length,))])
     array: NDArray[np.float32] = np.frombuffer(content, shape)["items"]["value"]

@@ -9,13 +9,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.storage.bulk import among, fetch, is_postgres, times, vectors
+from hub.storage.bulk import (
+    among,
+    fetch,
+    gathered_times,
+    is_postgres,
+    joined_vectors,
+    times,
+    vectors,
+)
 from hub.storage.sample import StoredSample
 
-_RANGE = """
+# Gathered by the database: a row for each sample takes longer to be parsed. By the
+# hour, since a value in a row ends at a gigabyte.
+_RANGE_POSTGRES = """
+SELECT layout_id, cardinality(values), array_agg(time),
+  string_agg(array_send(values), '')
+FROM storage_sample
+WHERE machine_id = %s AND time >= %s AND time < %s
+GROUP BY layout_id, cardinality(values), date_trunc('hour', time)
+"""
+_RANGE_SQLITE = """
 SELECT layout_id, time, "values" FROM storage_sample
 WHERE machine_id = %s AND time >= %s AND time < %s
-ORDER BY time, sequence
 """
 _MANY = 'SELECT layout_id, machine_id, time, "values" FROM storage_sample'
 # The cursor says when the newest row was taken: one look into the index for a
@@ -47,10 +63,10 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Block(NamedTuple):
-    """Rows of one layout."""
+    """Rows of one layout, in no order."""
 
     layout: int
-    # int64, Unix milliseconds, ascending; float32, a row a sample.
+    # int64, Unix milliseconds; float32, a row a sample.
     time_ms: NDArray[np.int64]
     values: NDArray[np.float32]
 
@@ -66,12 +82,28 @@ class Rows(NamedTuple):
 
 def between(machine: int, start: datetime, end: datetime) -> Iterator[Block]:
     """Yield a machine's rows in [start, end), a block for each layout."""
+    asked = [machine, start, end]
+    return _gathered(asked) if is_postgres() else _each(asked)
+
+
+def _gathered(asked: list[Any]) -> Iterator[Block]:
     by_layout: dict[tuple[int, int], list[Any]] = {}
-    for row in fetch(_RANGE, [machine, start, end]):
+    for layout, length, moments, content in fetch(_RANGE_POSTGRES, asked):
+        by_layout.setdefault((layout, length), []).append((moments, content))
+    for (layout, _), same in by_layout.items():
+        moments, contents = zip(*same, strict=True)
+        time_ms = np.concatenate([gathered_times(some) for some in moments])
+        values = joined_vectors(b"".join(contents), len(time_ms))
+        yield Block(layout, time_ms, values)
+
+
+def _each(asked: list[Any]) -> Iterator[Block]:
+    by_layout: dict[tuple[int, int], list[Any]] = {}
+    for row in fetch(_RANGE_SQLITE, asked):
         by_layout.setdefault((row[0], len(row[2])), []).append(row)
     for (layout, _), same in by_layout.items():
-        time_ms = times([row[1] for row in same])
-        yield Block(layout, time_ms, vectors([row[2] for row in same]))
+        _, moments, contents = zip(*same, strict=True)
+        yield Block(layout, times(moments), vectors(contents))
 
 
 def of_many(

@@ -6,7 +6,6 @@ open; the thresholds of the rules that are about the machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -90,19 +89,28 @@ def thresholds(machine: Machine, window: Window) -> dict[str, list[dict[str, Any
     return found
 
 
-def _rules(machine: Machine) -> Iterable[Rule]:
-    return (
+def _rules(machine: Machine) -> list[Rule]:
+    rules = list(
         Rule.objects.filter(
-            Q(scope="all")
-            | Q(scope="machines", machines=machine)
-            | Q(scope="tags", tags__machines=machine),
             enabled=True,
             kind=Kind.THRESHOLD.value,
             aggregation__in=[each.value for each in DRAWN],
         )
-        .distinct()
         .order_by("pk")
+        .only("metric", "matchers", "per", "scope", "warning", "critical")
     )
+    # Most are about every machine; only for the others it has to be asked.
+    chosen = [rule.pk for rule in rules if rule.scope != "all"]
+    if not chosen:
+        return rules
+    is_about = set(
+        Rule.objects.filter(
+            Q(scope="machines", machines=machine)
+            | Q(scope="tags", tags__machines=machine),
+            pk__in=chosen,
+        ).values_list("pk", flat=True)
+    )
+    return [rule for rule in rules if rule.scope == "all" or rule.pk in is_about]
 
 
 def _fitting(rule: Rule, window: Window) -> set[str]:

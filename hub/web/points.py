@@ -10,20 +10,19 @@ few copies of memory here and needs no parsing in `static/js/chart-data.js`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from hub.storage.window import Window
+from hub.storage.fold import Matrix, Times
+from hub.storage.window import Window, WindowSeries
 from hub.web.describe import describe
 
 # Two missed ticks are a gap; one late tick is not.
 GAP_STEPS = 2.5
-
-Floats = NDArray[np.float32]
 
 
 def encode(
@@ -57,29 +56,37 @@ def encode(
     )
     head += b" " * (-(len(head) + 4) % 8)
     parts = [struct.pack("<I", len(head)), head, times.astype("<f8").tobytes()]
+    # Series without gaps of their own share their moments.
+    places = {
+        key: np.searchsorted(times, moments) for key, moments in _moments(used).items()
+    }
     for series in used:
         bands = (series.avg, series.min, series.max) if folded else (series.avg,)
-        parts += [place(series.time_ms, band, times).tobytes() for band in bands]
+        where = places[id(series.time_ms)]
+        parts += [_placed(where, band, len(times)).tobytes() for band in bands]
     return b"".join(parts)
 
 
-def axis(window: Window) -> NDArray[np.int64]:
+def axis(window: Window) -> Times:
     """Return the moments of all series, with one more inside every gap."""
-    known = {series.time_ms.tobytes(): series.time_ms for series in window.series}
+    known = list(_moments(window.series).values())
     if not known:
         return np.empty(0, np.int64)
-    times = np.unique(np.concatenate(list(known.values())))
+    times = np.unique(np.concatenate(known))
     gaps = np.flatnonzero(np.diff(times) > window.step_s * 1000 * GAP_STEPS)
     # A moment at which nothing has a value: the line breaks there.
     return np.insert(times, gaps + 1, times[gaps] + int(window.step_s * 1000))
 
 
-def place(
-    moments: NDArray[np.int64], values: Floats, times: NDArray[np.int64]
-) -> Floats:
+def _moments(many: Iterable[WindowSeries]) -> dict[int, Times]:
+    """Return each array of moments once, by its identity."""
+    return {id(series.time_ms): series.time_ms for series in many}
+
+
+def _placed(where: NDArray[np.intp], values: Matrix, count: int) -> Matrix:
     """Return values on the common axis, NaN where there are none."""
-    out = np.full(len(times), np.nan, "<f4")
-    out[np.searchsorted(times, moments)] = values
+    out = np.full(count, np.nan, "<f4")
+    out[where] = values
     return out
 
 
