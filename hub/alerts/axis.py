@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hub.alerts.quantities import shown, written
+from hub.alerts.quantities import is_hourly, shown, written
 
 # Of a small picture.
 MOST = 5
@@ -36,8 +36,7 @@ def _step(span: float, unit: str) -> float:
         return next((step for step in TIMES_S if step >= rough), rough)
     if unit == "By" and span >= 1024:
         size = 1024.0 ** int(math.log(span, 1024))
-    elif unit == "1/s":
-        # It is read by the hour.
+    elif is_hourly(unit):
         size = 1 / HOUR_S
     power: float = size * 10.0 ** math.floor(math.log10(rough / size))
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= rough)

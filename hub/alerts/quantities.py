@@ -56,7 +56,7 @@ def written(value: float | None, unit: str) -> str:
     """Return an amount as `parse` reads it."""
     if value is None:
         return ""
-    if _is_hourly(unit):
+    if is_hourly(unit):
         return f"{written(value * HOUR_S, unit.removesuffix('/s'))}/h"
     if unit == "1":
         return f"{_plain(value * 100)} %"
@@ -81,7 +81,7 @@ def shown(value: float | None, unit: str) -> str:
             if abs(value) >= scale:
                 return f"{_digits(value / scale)} {name}{unit.removeprefix('By')}"
         return f"{_digits(value)} B{unit.removeprefix('By')}"
-    size = HOUR_S if _is_hourly(unit) else 1
+    size = HOUR_S if is_hourly(unit) else 1
     return written(float(_digits(value * size)) / size, unit)
 
 
@@ -143,7 +143,7 @@ def _per(said: str, *, per: bool) -> tuple[str, float]:
     return name.strip(), TIMES[time.strip()]
 
 
-def _is_hourly(unit: str) -> bool:
+def is_hourly(unit: str) -> bool:
     """Tell of a rate that a filesystem fills by percent an hour, not a second."""
     return unit.endswith("/s") and unit != "By/s" and not unit.startswith("{")
 
