@@ -138,11 +138,11 @@ def sizes() -> None:
     if connection.vendor != "postgresql":
         return
     for tier in TIERS:
-        vector = '"values"' if not tier.width else '"avg"'
+        series = "cardinality(avg)" if tier.width else "length(values) / 4"
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT (SELECT hypertable_size(%s::regclass))::float"
-                f" / sum(cardinality({vector})), count(*) FROM {tier.table}",
+                f" / sum({series}), count(*) FROM {tier.table}",
                 [tier.table],
             )
             size, count = cursor.fetchone()

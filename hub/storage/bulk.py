@@ -77,22 +77,23 @@ def moments(column: Sequence[Any]) -> list[datetime]:
 
 def vectors(column: Sequence[bytes]) -> NDArray[np.float32]:
     """Return a column of vectors of one length, a row each."""
-    return joined_vectors(b"".join(column), len(column))
-
-
-def joined_vectors(content: bytes, count: int) -> NDArray[np.float32]:
-    """Return the same of vectors that the database has put one behind the other."""
-    size = len(content) // count
+    content, size = b"".join(column), len(column[0])
     if not is_postgres():
-        return np.frombuffer(content, "<f4").reshape(count, size // 4)
+        return packed(content, len(column))
     # An array without items has a shorter header.
     length = max(0, (size - ARRAY_HEADER) // 8)
     if not length:
-        return np.empty((count, 0), np.float32)
+        return np.empty((len(column), 0), np.float32)
     item = [("size", ">i4"), ("value", ">f4")]
     shape = np.dtype([("header", f"V{ARRAY_HEADER}"), ("items", item, (length,))])
     array: NDArray[np.float32] = np.frombuffer(content, shape)["items"]["value"]
     return array.astype(np.float32)
+
+
+def packed(content: bytes, count: int) -> NDArray[np.float32]:
+    """Return so many packed vectors, one behind the other, as a row each."""
+    floats: NDArray[np.float32] = np.frombuffer(content, "<f4")
+    return floats.reshape(count, len(floats) // count)
 
 
 def gathered_times(gathered: bytes) -> NDArray[np.int64]:

@@ -91,16 +91,15 @@ def prepare(tier: Tier, now: datetime) -> bool:
     at = now + length
     if any(chunk.start <= at < chunk.end for chunk in known):
         return False
-    vectors = ["values"] if tier is RAW else ["count", "min", "avg", "max"]
-    columns = ["time", "machine_id", "layout_id", *vectors]
-    values = ["%s", "0", "0", *("'{}'" for _ in vectors)]
+    row = {"time": "%s", "machine_id": "0", "layout_id": "0"}
     if tier is RAW:
-        columns += ["sequence", "delay_ms"]
-        values += ["0", "0"]
+        row |= {"sequence": "0", "delay_ms": "0", "values": "''"}
+    else:
+        row |= dict.fromkeys(("count", "min", "avg", "max"), "'{}'")
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {tier.table} ({', '.join(columns)})"
-            f" VALUES ({', '.join(values)})",
+            f"INSERT INTO {tier.table} ({', '.join(row)})"
+            f" VALUES ({', '.join(row.values())})",
             [at],
         )
         cursor.execute(

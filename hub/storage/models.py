@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from hub.machines.models import Machine
-from hub.storage.fields import VectorField
+from hub.storage.fields import PackedField, VectorField
 
 
 class Metric(models.Model):
@@ -90,7 +90,7 @@ class Sample(models.Model):
     )
     # Received (the hub's clock) minus time (the agent's).
     delay_ms = models.IntegerField()
-    values = VectorField()
+    values = PackedField()
 
     def __str__(self) -> str:
         return f"{self.machine_id}/{self.sequence} at {self.time:%F %T}"

@@ -24,7 +24,6 @@ _SCALARS = (
     ("layout", ">i4"),
     ("delay_ms", ">i4"),
 )
-_VECTORS = ("values",)
 _INT4 = np.iinfo(np.int32)
 
 # One way to the server and back. Each statement sees what was committed before it
@@ -176,7 +175,9 @@ def rows(samples: Sequence[StoredSample]) -> bytes:
 
 
 def _rows(samples: list[StoredSample], length: int) -> bytes:
-    block = binary.blank(len(samples), _SCALARS, _VECTORS, length)
+    # Packed floats are one field more, as wide as all of them.
+    fields = (*_SCALARS, ("values", f"({length},)<f4"))
+    block = binary.blank(len(samples), fields, (), 0)
     time_ms = np.array([s.time_ms for s in samples], np.int64)
     received_ms = np.array([s.received_ms for s in samples], np.int64)
     block["time"] = binary.timestamps(time_ms)
@@ -185,5 +186,5 @@ def _rows(samples: list[StoredSample], length: int) -> bytes:
     block["layout"] = [s.layout for s in samples]
     block["delay_ms"] = np.clip(received_ms - time_ms, _INT4.min, _INT4.max)
     values = np.frombuffer(b"".join([s.values for s in samples]), "<f4")
-    block["values"]["value"] = values.reshape(len(samples), length)
+    block["values"] = values.reshape(len(samples), length)
     return block.tobytes()

@@ -14,20 +14,18 @@ from hub.storage.bulk import (
     fetch,
     gathered_times,
     is_postgres,
-    joined_vectors,
+    packed,
     times,
-    vectors,
 )
 from hub.storage.sample import StoredSample
 
 # Gathered by the database: a row for each sample takes longer to be parsed. By the
 # hour, since a value in a row ends at a gigabyte.
 _RANGE_POSTGRES = """
-SELECT layout_id, cardinality(values), array_agg(time),
-  string_agg(array_send(values), '')
+SELECT layout_id, length(values), array_agg(time), string_agg(values, '')
 FROM storage_sample
 WHERE machine_id = %s AND time >= %s AND time < %s
-GROUP BY layout_id, cardinality(values), date_trunc('hour', time)
+GROUP BY layout_id, length(values), date_trunc('hour', time)
 """
 _RANGE_SQLITE = """
 SELECT layout_id, time, "values" FROM storage_sample
@@ -93,7 +91,7 @@ def _gathered(asked: list[Any]) -> Iterator[Block]:
     for (layout, _), same in by_layout.items():
         moments, contents = zip(*same, strict=True)
         time_ms = np.concatenate([gathered_times(some) for some in moments])
-        values = joined_vectors(b"".join(contents), len(time_ms))
+        values = packed(b"".join(contents), len(time_ms))
         yield Block(layout, time_ms, values)
 
 
@@ -103,7 +101,7 @@ def _each(asked: list[Any]) -> Iterator[Block]:
         by_layout.setdefault((row[0], len(row[2])), []).append(row)
     for (layout, _), same in by_layout.items():
         _, moments, contents = zip(*same, strict=True)
-        yield Block(layout, times(moments), vectors(contents))
+        yield Block(layout, times(moments), packed(b"".join(contents), len(same)))
 
 
 def of_many(
@@ -128,7 +126,8 @@ def grouped(rows: Sequence[tuple[Any, ...]]) -> Iterator[Rows]:
     for (layout, _), same in by_layout.items():
         _, machines, moments, values = zip(*same, strict=True)
         numbers = np.array(machines, np.int64)
-        yield Rows(layout, numbers, times(moments), vectors(values))
+        content = packed(b"".join(values), len(same))
+        yield Rows(layout, numbers, times(moments), content)
 
 
 def newest(machines: Sequence[int]) -> dict[int, StoredSample]:
@@ -147,7 +146,7 @@ def newest(machines: Sequence[int]) -> dict[int, StoredSample]:
             sequence,
             time_ms,
             time_ms + delay_ms,
-            vectors([values]).astype("<f4").tobytes(),
+            values,
         )
         for (machine, layout, sequence, _, delay_ms, values), time_ms in zip(
             rows, moments, strict=True

@@ -72,9 +72,8 @@ def test_every_kind_of_float_comes_out_exactly(machine: Machine) -> None:
     assert values[-2:] == [inf, -inf]
 
 
-@pytest.mark.embedded_only
 @pytest.mark.parametrize("seed", range(3))
-def test_sqlite_reads_any_bits_as_python_does(machine: Machine, seed: int) -> None:
+def test_any_bits_are_read_as_python_does(machine: Machine, seed: int) -> None:
     # A fixed walk through the bit patterns, wide apart.
     patterns = [(n * 2_654_435_761 + seed * 97) % 2**32 for n in range(500)]
     values = [struct.unpack("<f", struct.pack("<I", bits))[0] for bits in patterns]
@@ -84,6 +83,9 @@ def test_sqlite_reads_any_bits_as_python_does(machine: Machine, seed: int) -> No
     assert tick.values == vector(*numbers)
     raw.write(arriving([tick]))
 
-    found = rows("SELECT value FROM metric_points ORDER BY metric")
+    # As text, PostgreSQL shortens a float4 that it is asked for.
+    found = rows(
+        "SELECT CAST(value AS double precision) FROM metric_points ORDER BY metric"
+    )
 
     assert [value for (value,) in found] == numbers

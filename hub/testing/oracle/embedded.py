@@ -12,9 +12,8 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
 from hub.testing import hubs
+from hub.testing.oracle import payload
 from hub.testing.oracle.fleet import INTERVAL_S, TOKEN, Agent, environment
 from hub.testing.oracle.journal import Journal
 from hub.testing.oracle.judge import Row, Stored, is_drained, judge
@@ -172,7 +171,7 @@ def _round(hub: Embedded, rng: random.Random, ledger: Ledger) -> None:
 def _row(machine: str, sequence: int, moment: str, values: bytes) -> Row:
     # As Django writes it: without a zone, in UTC.
     time_ms = round(datetime.fromisoformat(f"{moment}+00:00").timestamp() * 1000)
-    return Row(machine, sequence, time_ms, tuple(np.frombuffer(values, "<f4").tolist()))
+    return Row(machine, sequence, time_ms, payload.unpacked(values))
 
 
 def _wait(done: Callable[[], bool], *, within_s: float) -> float:

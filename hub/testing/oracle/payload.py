@@ -5,6 +5,7 @@ All numbers are whole and below 2**24: a float32 holds them exactly.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -29,6 +30,11 @@ def values(machine: str, mark: Mark) -> tuple[float, ...]:
     seal = _seal(machine, mark)
     vector = (*map(float, mark), float(seal >> 16), float(seal & 0xFFFF))
     return (*vector, float(mark.tick % 7)) if is_wide(mark) else vector
+
+
+def unpacked(packed: bytes) -> tuple[float, ...]:
+    """Return the values of a row, as either database holds them."""
+    return struct.unpack(f"<{len(packed) // 4}f", packed)
 
 
 def read(machine: str, vector: Sequence[float]) -> Mark | None:

@@ -178,14 +178,18 @@ class World:
     def newest(self, agent: Agent) -> int:
         """Return the tick that its newest stored row holds; 0 = none of this agent."""
         for _, _, _, values in self.query(NEWEST, agent.machine):
-            mark = payload.read(agent.machine, values)
+            mark = payload.read(agent.machine, payload.unpacked(values))
             if mark and mark.lane == agent.lane:
                 return mark.tick
         return 0
 
     def stored(self) -> Stored:
-        rows = [Row(m, n, ms, tuple(values)) for m, n, ms, values in self.query(ROWS)]
-        return Stored(rows)
+        return Stored(
+            [
+                Row(machine, sequence, time_ms, payload.unpacked(values))
+                for machine, sequence, time_ms, values in self.query(ROWS)
+            ]
+        )
 
     def duplicates(self) -> int:
         """Return how many samples came again and were absorbed."""
