@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import grpc
@@ -16,6 +16,8 @@ from hub.ingest.tests import wire
 from hub.rpc.server import GrpcServer
 from hub.testing.calls import End, ended, refusal
 from hub.testing.patience import PATIENCE_S
+
+STREAM_METRICS = "/sysmonstm.v1.MetricsService/StreamMetrics"
 
 Metadata = Sequence[tuple[str, str]]
 
@@ -107,3 +109,17 @@ async def agent(
             yield Agent(call)
         finally:
             call.cancel()
+
+
+async def raw_bytes(port: int, message: bytes, **how: Any) -> grpc.StatusCode:
+    """Return how the hub ends a stream that begins with these bytes."""
+
+    async def end() -> End:
+        async with channel(port) as made:
+            call = made.stream_stream(STREAM_METRICS)(**how)
+            with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                await call.write(message)
+            return await ended(call)
+
+    code, _ = await refusal(end)
+    return code

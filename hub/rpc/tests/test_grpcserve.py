@@ -24,7 +24,7 @@ import pytest
 from hub.ingest.tests import wire
 from hub.rpc.authenticate import DENIED
 from hub.rpc.tests import trusted
-from hub.rpc.tests.agent import agent
+from hub.rpc.tests.agent import agent, raw_bytes
 from hub.rpc.tests.trusted import Trust, agents_secret, enrol
 from hub.testing import prepared
 from hub.testing.patience import PATIENCE_S, until
@@ -224,6 +224,28 @@ def test_a_port_in_use_is_said_in_one_sentence(hub: Hub) -> None:
         "or the address is not this machine's. Set GRPC_PORT."
     ]
     assert "Traceback" not in refused.stderr
+
+
+async def test_a_message_that_unpacks_to_a_big_one_costs_little_memory(
+    hub: Hub,
+) -> None:
+    big, packed = bytes(256 * 1024 * 1024), grpc.Compression.Gzip
+    with hub.serving() as (process, port):
+        async with agent(port) as web:
+            await web.hello()
+        before = peak(process.pid)
+        codes = [await raw_bytes(port, big, compression=packed) for _ in range(2)]
+        grown = peak(process.pid) - before
+
+    assert codes == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2
+    assert grown < 50 * 1024 * 1024
+
+
+def peak(pid: int) -> int:
+    """Return the most memory that a process has ever held, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    [kibibytes] = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(kibibytes.split()[1]) * 1024
 
 
 def test_two_hubs_do_not_share_a_port(hub: Hub) -> None:
