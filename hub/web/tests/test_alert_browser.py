@@ -6,6 +6,7 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -162,12 +163,8 @@ def test_a_click_counts_over_a_slow_line(
     page.goto(f"{hub.web}/alerts/?q=Far+away")
     expect(page.locator(".a-what a")).to_be_visible(timeout=ALERT_MS)
 
-    scripts: list[Route] = []
-    page.route("**/htmx.min*.js", lambda route: scripts.append(route), times=1)
-    page.reload(wait_until="commit")
-    page.get_by_role("button", name="Acknowledge").click()
-    page.wait_for_function("document.readyState === 'interactive'")
-    scripts[0].continue_()
+    with _scripts_late(page):
+        page.get_by_role("button", name="Acknowledge").click()
     undo = page.get_by_role("button", name="Undo")
     expect(undo).to_be_focused()
 
@@ -186,7 +183,22 @@ def test_a_click_counts_over_a_slow_line(
         older[0][0].fulfill(response=older[0][1])
     page.evaluate("new Promise(requestAnimationFrame)")
     expect(acknowledge).to_be_focused()
+
+    with _scripts_late(page):
+        page.locator("#search").fill("nothing like it")
+    expect(page.locator("main h2")).to_have_text("Nothing fits")
     page.close()
+
+
+@contextmanager
+def _scripts_late(page: Page) -> Iterator[None]:
+    """Load the page again, and its scripts only when this is left."""
+    scripts: list[Route] = []
+    page.route("**/htmx.min*.js", lambda route: scripts.append(route), times=1)
+    page.reload(wait_until="commit")
+    yield
+    page.wait_for_function("document.readyState === 'interactive'")
+    scripts[0].continue_()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
