@@ -83,7 +83,9 @@ async def in_time(work: Awaitable[T], deadline_s: float = DEADLINE_S) -> T:
         raise PostDown("no answer in time")
     try:
         return task.result()
-    except (RedisError, OSError) as away:
+    except Exception as away:
+        # The layer's tasks share a connection, and when one of them closes it the
+        # others stumble, with errors of any kind.
         raise PostDown(str(away) or type(away).__name__) from away
 
 
@@ -137,8 +139,8 @@ async def listen(heard: Callable[[Message], None]) -> None:
                 while True:
                     if (message := await _next(box)) is not None:
                         heard(message)
-            except (PostDown, RedisError, OSError) as away:
-                log.warning("control.deaf", error=str(away))
+            except Exception as away:  # noqa: BLE001 - see `in_time`
+                log.warning("control.deaf", error=str(away) or type(away).__name__)
             await asyncio.sleep(next(pauses))
     finally:
         _home = None

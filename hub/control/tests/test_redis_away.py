@@ -79,6 +79,15 @@ def write(url: str, atlas: Machine) -> int:
         return sum(client.publish(group, one) for one in written)
 
 
+async def test_what_the_layer_stumbles_over_is_as_if_redis_were_away() -> None:
+    async def torn() -> None:
+        # By redis-py, when another task closes the connection just now.
+        raise AttributeError("'NoneType' object has no attribute 'writelines'")
+
+    with pytest.raises(post.PostDown, match="writelines"):
+        await post.in_time(torn())
+
+
 async def test_redis_hangs_dies_and_comes_back(
     atlas: Machine,
     server: Unruly,
