@@ -56,7 +56,7 @@ def test_a_person_reads_the_documents_and_tries_one_out(
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto("/api/docs")
         expect(page).to_have_title("API reference · sysmonstm")
-        expect(page.get_by_role("link", name="Machines")).to_be_visible()
+        expect(page.get_by_role("link", name="Machines", exact=True)).to_be_visible()
         expect(page.locator("html")).to_have_class("dark-mode")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.get_by_role("button", name="GET /api/machines", exact=False).first.click()

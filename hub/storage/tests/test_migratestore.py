@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,21 +114,24 @@ def there(old: Path) -> dict[str, list[Any]]:
 
 
 def here(env: dict[str, str]) -> dict[str, list[Any]]:
-    import numpy as np
-
     with psycopg.connect(env["TIMESCALE_URL"]) as store:
         found: dict[str, list[Any]] = {}
         for table in TABLES:
-            values = "values" if table == "storage_sample" else "avg"
+            is_raw = table == "storage_sample"
             rows = store.execute(
-                f"SELECT m.machine_id, t.time AT TIME ZONE 'UTC', t.{values}"
+                "SELECT m.machine_id, t.time AT TIME ZONE 'UTC',"
+                f" t.{'values' if is_raw else 'avg'}"
                 f" FROM {table} t JOIN machines_machine m ON m.id = t.machine_id"
             )
             found[table] = sorted(
-                (m, str(t)[:23], np.array(v, "<f4").tobytes().hex().upper())
+                (m, str(t)[:23], (v if is_raw else floats(v)).hex().upper())
                 for m, t, v in rows
             )
     return found
+
+
+def floats(array: list[float]) -> bytes:
+    return struct.pack(f"<{len(array)}f", *array)
 
 
 def ask(env: dict[str, str], query: str) -> list[tuple[object, ...]]:
