@@ -27,10 +27,6 @@ FROM storage_sample
 WHERE machine_id = %s AND time >= %s AND time < %s
 GROUP BY layout_id, length(values), date_trunc('hour', time)
 """
-_RANGE_SQLITE = """
-SELECT layout_id, time, "values" FROM storage_sample
-WHERE machine_id = %s AND time >= %s AND time < %s
-"""
 _MANY = 'SELECT layout_id, machine_id, time, "values" FROM storage_sample'
 # The cursor says when the newest row was taken: one look into the index for a
 # machine. Its sequence may be that of a sample that was refused. LIMIT also keeps
@@ -80,28 +76,18 @@ class Rows(NamedTuple):
 
 def between(machine: int, start: datetime, end: datetime) -> Iterator[Block]:
     """Yield a machine's rows in [start, end), a block for each layout."""
-    asked = [machine, start, end]
-    return _gathered(asked) if is_postgres() else _each(asked)
-
-
-def _gathered(asked: list[Any]) -> Iterator[Block]:
+    if not is_postgres():
+        for rows in of_many([machine], start, end) or ():
+            yield Block(rows.layout, rows.time_ms, rows.values)
+        return
     by_layout: dict[tuple[int, int], list[Any]] = {}
-    for layout, length, moments, content in fetch(_RANGE_POSTGRES, asked):
+    found = fetch(_RANGE_POSTGRES, [machine, start, end])
+    for layout, length, moments, content in found:
         by_layout.setdefault((layout, length), []).append((moments, content))
     for (layout, _), same in by_layout.items():
         moments, contents = zip(*same, strict=True)
         time_ms = np.concatenate([gathered_times(some) for some in moments])
-        values = packed(b"".join(contents), len(time_ms))
-        yield Block(layout, time_ms, values)
-
-
-def _each(asked: list[Any]) -> Iterator[Block]:
-    by_layout: dict[tuple[int, int], list[Any]] = {}
-    for row in fetch(_RANGE_SQLITE, asked):
-        by_layout.setdefault((row[0], len(row[2])), []).append(row)
-    for (layout, _), same in by_layout.items():
-        _, moments, contents = zip(*same, strict=True)
-        yield Block(layout, times(moments), packed(b"".join(contents), len(same)))
+        yield Block(layout, time_ms, packed(b"".join(contents), len(time_ms)))
 
 
 def of_many(
