@@ -7,7 +7,7 @@ import math
 import pytest
 from sysmonstm_agent.collector import Collector
 from sysmonstm_agent.collectors.connections import Connections
-from sysmonstm_agent.collectors.cpu import Cpu, share
+from sysmonstm_agent.collectors.cpu import Cpu, busy, share
 from sysmonstm_agent.collectors.disk import Disk
 from sysmonstm_agent.collectors.load import Load
 from sysmonstm_agent.collectors.memory import Memory
@@ -70,6 +70,14 @@ def test_a_single_cpu_counter_that_was_corrected_counts_as_still() -> None:
     after = (150.0, 0.0, 0.0, 850.0, 48.0, 0.0, 0.0, 0.0)
 
     assert share(before, after) == (0.5, 0, 0, 0.5, 0, 0, 0, 0)
+
+
+def test_a_machine_without_rest_is_busy_and_not_more() -> None:
+    never, now = (0.0,) * 8, (1.0, 0.0, 13.0, 0.0, 0.0, 3.0, 1.0, 2.0)
+
+    assert sum(share(never, now)) > 1
+    assert busy(share(never, now)) == 1
+    assert math.isnan(busy(share(None, now)))
 
 
 def test_disk(web: Moving) -> None:

@@ -77,7 +77,9 @@ def share(before: Times | None, now: Times) -> Times:
 
 
 def busy(parts: Times) -> float:
-    return sum(part for column, part in enumerate(parts) if column not in IDLE)
+    spent = sum(part for column, part in enumerate(parts) if column not in IDLE)
+    # A sum of shares may pass one by a rounding. In this order NaN stays NaN.
+    return min(spent, 1.0)
 
 
 def portable() -> dict[str, Times]:
