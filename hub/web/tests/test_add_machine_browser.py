@@ -219,8 +219,9 @@ def see_a_process(page: Page, elsewhere: Elsewhere) -> None:
     try:
         page.get_by_role("link", name="Processes").click()
         page.get_by_placeholder("Name, user, command").fill(NAPS_S)
-        row = page.locator("#processes tbody tr")
-        expect(row).to_contain_text(f"sleep {NAPS_S}", timeout=COMES_MS)
+        row = page.locator("#processes tbody tr", has_text=f"sleep {NAPS_S}")
+        expect(row).to_be_visible(timeout=COMES_MS)
+        expect(page.locator("#processes tbody tr")).to_have_count(1)
     finally:
         process.kill()
         process.wait()
