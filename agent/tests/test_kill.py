@@ -50,7 +50,11 @@ class Books:
         return self.cursor > count
 
     async def serve(self, talk: Conversation) -> None:
-        hello = (await talk.next("hello")).hello
+        try:
+            hello = (await talk.next("hello")).hello
+        except StopAsyncIteration:
+            # Killed before its first word.
+            return
         epoch = hello.spool_epoch
         # Now and then a hub knows less: its machine died before its fsync.
         cursor = max(0, self.cursors.get(epoch, 0) - self.chance.choice((0, 0, 5)))
