@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import grpc
 from grpc import aio
 from sysmonstm_proto import limits
@@ -71,3 +74,23 @@ def credentials(config: Config) -> grpc.ChannelCredentials:
 
 def bearer(secret: str) -> Metadata:
     return (("authorization", f"Bearer {secret}"),) if secret else ()
+
+
+async def say_first(call: Any, message: Any) -> None:
+    """Write what comes first on a call of ours.
+
+    Raises what `write` raises, and InvalidStateError where the call is ended before
+    its metadata were sent: grpc's own write then waits for ever.
+    """
+    over = asyncio.Event()
+    call.add_done_callback(lambda _: over.set())
+    ended = asyncio.create_task(over.wait())
+    writing = asyncio.create_task(call.write(message))
+    try:
+        await asyncio.wait({writing, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not writing.done():
+            raise asyncio.InvalidStateError("the call ended before its first word")
+        await writing
+    finally:
+        ended.cancel()
+        writing.cancel()

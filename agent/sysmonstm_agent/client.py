@@ -159,9 +159,6 @@ class Client:
 
     def _let_in(self, channel: aio.Channel, shown: str) -> None:
         self._identity.accepted(shown)
-        if self._stream is None:
-            # Heard as the line ended: nobody would part from whom it meets now.
-            return
         self._rotation.meet(channel, bearer(shown))
         self._companions.meet(channel, self._identity.metadata)
 

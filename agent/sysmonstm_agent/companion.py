@@ -76,11 +76,14 @@ class Companions:
         for call in self._calls.values():
             call.cancel()
         tasks, self._tasks = self._tasks, []
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=PART_S)
-            for task in late:
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=PART_S)
+        finally:
+            # Also of an agent that ends in the meantime.
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _keep(
         self, companion: Companion, channel: aio.Channel, proof: Proof

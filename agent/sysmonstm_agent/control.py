@@ -20,6 +20,7 @@ from sysmonstm_proto import metrics_pb2 as pb
 from sysmonstm_proto.metrics_pb2_grpc import ControlServiceStub
 
 from sysmonstm_agent import __version__
+from sysmonstm_agent.channel import say_first
 from sysmonstm_agent.companion import Proof
 from sysmonstm_agent.in_thread import in_thread
 from sysmonstm_agent.log import log
@@ -82,7 +83,7 @@ class Control:
     async def talk(self, call: Call) -> None:
         self._waiting.clear()
         hello = pb.ControlHello(machine_id=self._machine_id, agent_version=__version__)
-        await call.write(pb.ControlAnswer(hello=hello))
+        await say_first(call, pb.ControlAnswer(hello=hello))
         worker = asyncio.create_task(self._work(call), name="control.worker")
         try:
             async for command in call:
