@@ -1,5 +1,5 @@
 // What a page asks for by itself gives way to what somebody asked for: an answer from
-// before the click would undo what the click has shown, and lose the focus with it.
+// before the click or the word would undo what it has shown, and lose the focus with it.
 
 let asked = 0;
 let answeredAt = 0;
@@ -10,7 +10,7 @@ const isByItself = ({verb, triggeringEvent}) => verb === "get" && !triggeringEve
 
 document.addEventListener("htmx:beforeSend", ({detail: {requestConfig, xhr}}) => {
   began.set(requestConfig, performance.now());
-  if (requestConfig.verb !== "post") return;
+  if (isByItself(requestConfig)) return;
   asked += 1;
   // Not an event of htmx: those are lost where their element has left the page.
   xhr.addEventListener("loadend", answer);
