@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import psycopg
 import pytest
 
 from hub.storage.management.commands.migratestore import Bar
+from hub.storage.tests.conftest import vector
 from hub.testing import hubs, prepared
 
 TABLES = ("storage_sample", "storage_minutesample", "storage_hoursample")
@@ -124,14 +124,10 @@ def here(env: dict[str, str]) -> dict[str, list[Any]]:
                 f" FROM {table} t JOIN machines_machine m ON m.id = t.machine_id"
             )
             found[table] = sorted(
-                (m, str(t)[:23], (v if is_raw else floats(v)).hex().upper())
+                (m, str(t)[:23], (v if is_raw else vector(*v)).hex().upper())
                 for m, t, v in rows
             )
     return found
-
-
-def floats(array: list[float]) -> bytes:
-    return struct.pack(f"<{len(array)}f", *array)
 
 
 def ask(env: dict[str, str], query: str) -> list[tuple[object, ...]]:
