@@ -51,6 +51,8 @@ def inside(machines: int, long: int) -> None:
     asked.warm()
     sizes()
     asyncio.run(asked.ask(owner(), paths, rounds=ROUNDS, budgets=BUDGETS))
+    # The pages are asked for while it is all fresh, as it mostly is.
+    packed_size()
 
 
 def fill(count: int, long: int) -> None:
@@ -138,15 +140,35 @@ def sizes() -> None:
     if connection.vendor != "postgresql":
         return
     for tier in TIERS:
-        series = "cardinality(avg)" if tier.width else "length(values) / 4"
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT (SELECT hypertable_size(%s::regclass))::float"
-                f" / sum({series}), count(*) FROM {tier.table}",
-                [tier.table],
-            )
-            size, count = cursor.fetchone()
-        print(f"  {tier.name:<8} {count:>9,} rows, {size:.2f} bytes a series and row")
+        say_size(tier, "fresh")
+
+
+def packed_size() -> None:
+    """Say what samples take once their chunk has gone quiet."""
+    from django.db import connection
+
+    from hub.storage import chunks
+    from hub.storage.tiers import RAW
+
+    if connection.vendor != "postgresql":
+        return
+    for chunk in chunks.chunks(RAW):
+        chunks.pack(chunk)
+    say_size(RAW, "packed")
+
+
+def say_size(tier: Tier, state: str) -> None:
+    from django.db import connection
+
+    series = "cardinality(avg)" if tier.width else "length(values) / 4"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT hypertable_size(%s::regclass))::float"
+            f" / sum({series}), count(*) FROM {tier.table}",
+            [tier.table],
+        )
+        size, count = cursor.fetchone()
+    print(f"  {tier.name:<8} {count:>9,} rows, {size:.2f} bytes a value, {state}")
 
 
 def paths(ids: Sequence[str]) -> dict[str, str]:
