@@ -142,19 +142,19 @@ def compress(tier: Tier, now: datetime) -> int:
     """Compress chunks that late samples no longer reach; return how many."""
     if not is_hypertable(tier):
         return 0
-    old = [
-        chunk
-        for chunk in chunks(tier)
-        if chunk.end <= now - COMPRESSED_AFTER and not chunk.is_compressed
-    ]
+    every = chunks(tier)
+    edge = now - COMPRESSED_AFTER
+    old = [chunk for chunk in every if chunk.end <= edge and not chunk.is_compressed]
     if not old:
         return 0
     with _patiently(), connection.cursor() as cursor:
-        cursor.execute(
-            f"ALTER TABLE {tier.table} SET (timescaledb.compress,"
-            " timescaledb.compress_segmentby = 'machine_id, layout_id',"
-            " timescaledb.compress_orderby = 'time')"
-        )
+        # Not a second time: older servers refuse it once a chunk is compressed.
+        if not any(chunk.is_compressed for chunk in every):
+            cursor.execute(
+                f"ALTER TABLE {tier.table} SET (timescaledb.compress,"
+                " timescaledb.compress_segmentby = 'machine_id, layout_id',"
+                " timescaledb.compress_orderby = 'time')"
+            )
         for chunk in old:
             cursor.execute(
                 "SELECT compress_chunk(%s::regclass, if_not_compressed => true)",

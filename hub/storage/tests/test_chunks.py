@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection
+from django.db import NotSupportedError, connection
+from django.test.utils import CaptureQueriesContext
 
 from hub.machines.models import Machine
 from hub.storage import chunks, layouts, raw, tasks
@@ -142,6 +143,36 @@ def test_a_server_that_has_no_compression_after_all_keeps_its_rows(
     said = [one for one in caplog.records if "not_compressed" in str(one.msg)]
     assert len(said) == 1
     assert not any(chunk.is_compressed for chunk in chunks.chunks(MINUTE))
+
+
+def test_how_to_compress_is_said_before_the_first_chunk_alone() -> None:
+    fill(1, 2)
+    roll_up(NOON + timedelta(hours=2))
+    chunks.prepare(MINUTE, NOON)
+
+    assert "timescaledb.compress_segmentby" in asked_to_compress()
+    # As a compressed chunk is noted; this server cannot make one.
+    rows(
+        "UPDATE _timescaledb_catalog.chunk SET status = 1"
+        " WHERE format('%%I.%%I', schema_name, table_name) = %s RETURNING id",
+        chunks.chunks(MINUTE)[0].name,
+    )
+    try:
+        assert "SELECT compress_chunk" in asked_to_compress()
+    finally:
+        rows("UPDATE _timescaledb_catalog.chunk SET status = 0 RETURNING id")
+
+
+def asked_to_compress() -> str:
+    """Return what this server, which cannot, was asked for."""
+    with CaptureQueriesContext(connection) as asked, pytest.raises(NotSupportedError):
+        chunks.compress(MINUTE, NOON + timedelta(days=30))
+    [said] = [
+        query["sql"]
+        for query in asked
+        if query["sql"].startswith(("ALTER TABLE", "SELECT compress_chunk"))
+    ]
+    return said
 
 
 def test_analyze_does_not_look_into_vectors() -> None:
