@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 from grpc import aio
@@ -36,16 +37,17 @@ class Stuck:
 
 
 async def test_a_call_that_ends_before_its_first_word_holds_nobody() -> None:
-    async with aio.insecure_channel(NOBODY) as channel:
-        call = ControlServiceStub(channel).ManageStream()
-        writing = asyncio.create_task(say_first(call, pb.ControlAnswer()))
-        # Long enough for it to begin, too short for a line to come up or not.
-        for _ in range(3):
-            await asyncio.sleep(0)
-        call.cancel()
-        await asyncio.wait({writing}, timeout=PATIENCE_S / 2)
+    # A line that never comes up: nobody takes it here.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        async with aio.insecure_channel(address) as channel:
+            call = ControlServiceStub(channel).ManageStream()
+            writing = asyncio.create_task(say_first(call, pb.ControlAnswer()))
+            await asyncio.sleep(0.05)
+            call.cancel()
+            await asyncio.wait({writing}, timeout=PATIENCE_S / 2)
 
-        assert isinstance(writing.exception(), asyncio.InvalidStateError)
+            assert isinstance(writing.exception(), asyncio.InvalidStateError)
 
 
 async def test_an_agent_that_ends_while_it_parts_leaves_nothing_behind() -> None:
