@@ -35,6 +35,8 @@ RANGES = {
     "90d": ("90 d", timedelta(days=90)),
 }
 DEFAULT_RANGE = "1h"
+# In an hour of a machine that came a minute ago there is nothing to see.
+NEW_RANGE = "15m"
 # An hour at a sample every five seconds stays whole; a chart is no wider.
 POINTS = 900
 # Five days by the hour.
@@ -48,7 +50,9 @@ def machine(request: HttpRequest, machine_id: str) -> HttpResponse:
     """Show a machine."""
     found = find_machine(request, machine_id)
     sample = states.latest([found]).get(found.pk)
-    chosen = _range(request)
+    age = datetime.now(UTC) - found.first_seen
+    default = NEW_RANGE if age < RANGES[NEW_RANGE][1] else DEFAULT_RANGE
+    chosen = _range(request, default)
     address = request.path
     context = {
         "here": "machine",
@@ -133,8 +137,8 @@ def _moment(ms: str) -> datetime:
     return datetime.fromtimestamp(int(ms) / 1000, UTC)
 
 
-def _range(request: HttpRequest) -> str:
-    asked = request.GET.get("range", DEFAULT_RANGE)
+def _range(request: HttpRequest, default: str = DEFAULT_RANGE) -> str:
+    asked = request.GET.get("range", default)
     return asked if asked in RANGES else DEFAULT_RANGE
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -295,6 +296,23 @@ def test_ranges_are_what_the_page_offers(client: Client, fleet: list[Machine]) -
 
     assert set(re.findall(r'data-range="(\w+)"', html)) == set(machine_page.RANGES)
     assert 'data-range="6h" aria-current="true"' in html
+
+
+def test_the_page_of_a_new_machine_begins_with_what_there_is(
+    client: Client, fleet: list[Machine]
+) -> None:
+    new, old, _ = fleet
+    old.first_seen = new.first_seen - timedelta(minutes=10)
+    old.save()
+    begins = {
+        f"/machines/{new}/": "15m",
+        f"/machines/{old}/": "1h",
+        f"/machines/{new}/?range=1h": "1h",
+    }
+
+    for address, chosen in begins.items():
+        html = client.get(address).content.decode()
+        assert f'data-range="{chosen}" aria-current="true"' in html
 
 
 def head(client: Client, asked: str) -> dict[str, Any]:
