@@ -168,12 +168,12 @@ def test_mounts_that_hang_at_once_are_each_left_alone(nas: Nas) -> None:
 
 def test_many_slow_mounts_are_all_read_as_long_as_each_is_in_time() -> None:
     def statvfs(point: str) -> os.statvfs_result:
-        time.sleep(0.1)
+        time.sleep(0.5)
         return room()
 
-    points = [f"/mnt/{number}" for number in range(10)]
+    points = [f"/mnt/{number}" for number in range(8)]
 
-    assert set(Probe(statvfs, deadline_s=0.7).ask(points)) == set(points)
+    assert set(Probe(statvfs, deadline_s=3).ask(points)) == set(points)
 
 
 def test_hung_mounts_take_no_more_threads_than_allowed() -> None:

@@ -183,7 +183,7 @@ def test_a_second_signal_ends_it_at_once(hub: Embedded) -> None:
     freeze(agent_of(hub))  # which makes the first one slow
 
     hub.process.send(signal.SIGTERM)
-    time.sleep(0.3)
+    hub.process.wait_for_line(r"grpc\.stopping", within_s=READY_S)
     code = hub.process.stop(within_s=END_S, by=signal.SIGTERM)
 
     assert code == 128 + signal.SIGTERM

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from threading import Event
 
 from hub.health.probe import Finding, InThread, Probe, State
+from hub.testing.patience import PATIENCE_S
 
 
 class Clock:
@@ -95,29 +95,35 @@ async def test_it_is_known_since_when_it_is_down() -> None:
 
 
 async def test_a_blocking_check_does_not_stop_the_loop() -> None:
+    released = Event()
+
     def slowly() -> str:
-        time.sleep(0.2)
-        return "done"
+        return "done" if released.wait(PATIENCE_S) else "never"
 
     check = InThread(slowly)
     answer = asyncio.create_task(check())
     await asyncio.sleep(0.01)
 
     assert not answer.done()
+    released.set()
     assert await answer == "done"
 
 
 async def test_who_asks_meanwhile_waits_for_the_same_answer() -> None:
     calls: list[int] = []
+    released = Event()
 
     def slowly() -> str:
         calls.append(1)
-        time.sleep(0.1)
-        return "done"
+        return "done" if released.wait(PATIENCE_S) else "never"
 
     check = InThread(slowly)
+    asked = [asyncio.create_task(check()) for _ in range(20)]
+    # All have asked by now.
+    await asyncio.sleep(0)
+    released.set()
 
-    assert await asyncio.gather(*(check() for _ in range(20))) == ["done"] * 20
+    assert await asyncio.gather(*asked) == ["done"] * 20
     assert len(calls) == 1
 
 
@@ -127,7 +133,7 @@ async def test_a_check_that_hangs_holds_one_thread() -> None:
 
     def hang() -> str:
         calls.append(1)
-        released.wait(10)
+        released.wait(PATIENCE_S)
         return "at last"
 
     probe = Probe("database", InThread(hang), deadline_s=0.05, clock=Clock())

@@ -86,7 +86,7 @@ def test_a_slow_step_is_heard(
 ) -> None:
     monkeypatch.setattr("hub.testing.progress.TICK_S", 0.05)
 
-    step("waiting", sys.executable, "-c", "import time; time.sleep(0.3)")
+    step("waiting", sys.executable, "-c", "import time; time.sleep(1)")
 
     assert capsys.readouterr().out.count("waiting …") >= 2
 
