@@ -46,13 +46,21 @@ def main(arguments: Sequence[str] = ()) -> None:
 def inside(machines: int, long: int) -> None:
     kinds.begin()
     from hub.people.owner import owner
+    from hub.storage import chunks
+    from hub.storage.expire import is_hypertable
+    from hub.storage.tiers import RAW, TIERS
 
     fill(machines, long)
     asked.warm()
-    sizes()
-    asyncio.run(asked.ask(owner(), paths, rounds=ROUNDS, budgets=BUDGETS))
+    has_chunks = is_hypertable(RAW)
+    if has_chunks:
+        say_sizes(TIERS, "fresh")
     # The pages are asked for while it is all fresh, as it mostly is.
-    packed_size()
+    asyncio.run(asked.ask(owner(), paths, rounds=ROUNDS, budgets=BUDGETS))
+    if has_chunks:
+        for chunk in chunks.chunks(RAW):
+            chunks.pack(chunk)
+        say_sizes([RAW], "packed")
 
 
 def fill(count: int, long: int) -> None:
@@ -131,44 +139,20 @@ def bar(name: str, done: int, total: int, begun: float) -> None:
         print(f"{line}  {took:.0f} s" if done == total else line, end=end, flush=True)
 
 
-def sizes() -> None:
+def say_sizes(tiers: Sequence[Tier], state: str) -> None:
     """Say what a row of each tier takes on disk, with its index, per series."""
     from django.db import connection
 
-    from hub.storage.tiers import TIERS
-
-    if connection.vendor != "postgresql":
-        return
-    for tier in TIERS:
-        say_size(tier, "fresh")
-
-
-def packed_size() -> None:
-    """Say what samples take once their chunk has gone quiet."""
-    from django.db import connection
-
-    from hub.storage import chunks
-    from hub.storage.tiers import RAW
-
-    if connection.vendor != "postgresql":
-        return
-    for chunk in chunks.chunks(RAW):
-        chunks.pack(chunk)
-    say_size(RAW, "packed")
-
-
-def say_size(tier: Tier, state: str) -> None:
-    from django.db import connection
-
-    series = "cardinality(avg)" if tier.width else "length(values) / 4"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT (SELECT hypertable_size(%s::regclass))::float"
-            f" / sum({series}), count(*) FROM {tier.table}",
-            [tier.table],
-        )
-        size, count = cursor.fetchone()
-    print(f"  {tier.name:<8} {count:>9,} rows, {size:.2f} bytes a value, {state}")
+    for tier in tiers:
+        series = "cardinality(avg)" if tier.width else "length(values) / 4"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT (SELECT hypertable_size(%s::regclass))::float"
+                f" / sum({series}), count(*) FROM {tier.table}",
+                [tier.table],
+            )
+            size, count = cursor.fetchone()
+        print(f"  {tier.name:<8} {count:>9,} rows, {size:.2f} bytes a value, {state}")
 
 
 def paths(ids: Sequence[str]) -> dict[str, str]:

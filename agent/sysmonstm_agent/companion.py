@@ -76,9 +76,10 @@ class Companions:
         for call in self._calls.values():
             call.cancel()
         tasks, self._tasks = self._tasks, []
+        if not tasks:
+            return
         try:
-            if tasks:
-                await asyncio.wait(tasks, timeout=PART_S)
+            await asyncio.wait(tasks, timeout=PART_S)
         finally:
             # Also of an agent that ends in the meantime.
             for task in tasks:

@@ -84,7 +84,7 @@ def test_a_failure_is_loud(
 def test_a_slow_step_is_heard(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("hub.testing.progress.TICK_S", 0.05)
+    monkeypatch.setattr("hub.testing.progress.TICK_S", 0.15)
 
     step("waiting", sys.executable, "-c", "import time; time.sleep(1)")
 

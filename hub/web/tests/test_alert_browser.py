@@ -183,14 +183,14 @@ def test_a_click_counts_over_a_slow_line(
         undo.click()
         acknowledge = page.get_by_role("button", name="Acknowledge")
         expect(acknowledge).to_be_focused()
-    page.evaluate("window.answered")
     expect(acknowledge).to_be_focused()
 
     search = page.locator("#search")
-    with _answered_later(page, "nothing", lambda: search.fill("nothing")):
-        with _asked_by_itself(page):
-            pass
-        page.evaluate("window.answered")
+    with (
+        _answered_later(page, "nothing", lambda: search.fill("nothing")),
+        _asked_by_itself(page),
+    ):
+        pass
     expect(page.locator("main h2")).to_have_text("Nothing fits")
 
     with _scripts_late(page):
@@ -201,11 +201,12 @@ def test_a_click_counts_over_a_slow_line(
 
 @contextmanager
 def _asked_by_itself(page: Page) -> Iterator[None]:
-    """Let the page ask for its list, and answer that when this is left."""
+    """Let the page ask for its list; when this is left the answer has come."""
     page.evaluate(SEES_ANSWER)
     turn = "document.dispatchEvent(new Event('turn'))"
     with _answered_later(page, "Far+away", lambda: page.evaluate(turn)):
         yield
+    page.evaluate("window.answered")
 
 
 @contextmanager
