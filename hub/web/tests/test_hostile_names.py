@@ -87,6 +87,8 @@ class Visitor:
         self.judge(path, *names)
 
     def judge(self, where: str, *names: str) -> None:
+        # A form leads to a page whose styles may still be on their way.
+        self.page.wait_for_load_state()
         found = self.page.evaluate(LOOK)
         assert (where, found["said"], found["planted"]) == (where, [], 0)
         # Where it is wider than the screen, the names of what makes it so help.
